@@ -1,0 +1,1 @@
+"""Typed, event-driven workflows on structured concurrency."""

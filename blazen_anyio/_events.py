@@ -1,0 +1,168 @@
+"""Events: typed, immutable messages between steps.
+
+Subclass :class:`Event` and annotate fields; nothing else is needed::
+
+    class Greet(Event):
+        name: str
+        times: int = 1
+
+The subclass becomes a frozen attrs class: ``attrs.field`` gives defaults, factories and validators.
+Every class has a stable ``event_type`` under which snapshots name it. Frozen is shallow: an event is
+handed on by reference, so treat what its fields hold as read-only.
+"""
+
+from __future__ import annotations
+
+import traceback as _traceback
+from collections.abc import Mapping
+from typing import Any, ClassVar, dataclass_transform
+
+import attrs
+
+__all__ = [
+    "CONTROL_EVENTS",
+    "DynamicEvent",
+    "Event",
+    "InputRequestEvent",
+    "InputResponseEvent",
+    "LifecycleEvent",
+    "StartEvent",
+    "StepFailed",
+    "StopEvent",
+]
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
+class Event:
+    """The base of all events.
+
+    Args (of a subclass statement):
+        event_type: the name snapshots use; by default the module and the qualified name. Give one
+            explicitly to events that outlive a refactoring. It is not inherited.
+    """
+
+    event_type: ClassVar[str] = "blazen::Event"
+
+    def __init_subclass__(cls, *, event_type: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if event_type is not None and not event_type:
+            raise TypeError(f"{cls.__qualname__}: event_type must not be empty")
+        # In place (slots=False): __init_subclass__ can't hand back another class, and attrs writes
+        # the fields of a frozen class with a __dict__ at the speed of a mutable one.
+        attrs.define(cls, slots=False, frozen=True, auto_attribs=True)
+        # Afterwards: where a class has a field of this name, attrs would take it for the default.
+        cls.event_type = event_type or f"{cls.__module__}.{cls.__qualname__}"
+
+
+class StartEvent(Event, event_type="blazen::StartEvent"):
+    """Starts a run. ``data`` holds the keyword arguments of ``run``; a subclass has fields instead."""
+
+    data: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+
+
+class StopEvent(Event, event_type="blazen::StopEvent"):
+    """Ends a run. ``result`` is what ``run`` returns; a subclass is itself the result."""
+
+    result: Any = attrs.field(default=None, kw_only=True)
+
+
+class InputRequestEvent(Event, event_type="blazen::InputRequestEvent"):
+    """Asks a human. Other work of the run goes on.
+
+    Args:
+        prompt: what to ask.
+        metadata: anything that helps to ask it (choices, a link, who may answer).
+        request_id: given by the engine, unique; it overwrites what a step puts here.
+    """
+
+    prompt: str
+    metadata: Mapping[str, Any] = attrs.field(factory=dict)
+    request_id: str = attrs.field(default="", kw_only=True)
+
+
+class InputResponseEvent(Event, event_type="blazen::InputResponseEvent"):
+    """The answer to the :class:`InputRequestEvent` with the same ``request_id``."""
+
+    request_id: str
+    response: Any
+
+
+class DynamicEvent(Event, event_type="blazen::DynamicEvent"):
+    """An event of a type that this process has no class for.
+
+    Args:
+        event_type: the name of the type; steps take it with ``@step(accepts=["that.name"])``.
+        data: its fields.
+    """
+
+    event_type: str  # type: ignore[misc]  # the name is the instance's, not the class's
+    data: Mapping[str, Any] = attrs.field(factory=dict)
+
+
+class StepFailed(Event, event_type="blazen::StepFailed"):
+    """A step failed for good; routed to the steps that accept this type.
+
+    Args:
+        step: the name of the step.
+        event: what it was handling (a list for a step that gathers several).
+        error: the live exception; ``None`` after the run was resumed from a snapshot.
+        attempts: how many attempts were made.
+        error_type: the qualified name of the exception's class.
+        message: ``str(error)``.
+        traceback_text: the formatted traceback, kept for when ``error`` is gone.
+    """
+
+    step: str
+    event: Event | list[Event]
+    error: BaseException | None
+    attempts: int
+    error_type: str = ""
+    message: str = ""
+    traceback_text: str = attrs.field(default="", repr=False)
+
+    @classmethod
+    def of(
+        cls, step: str, event: Event | list[Event], error: BaseException, attempts: int
+    ) -> StepFailed:
+        """Describe ``error`` so that its description survives a snapshot."""
+        kind = type(error)
+        return cls(
+            step=step,
+            event=event,
+            error=error,
+            attempts=attempts,
+            error_type=f"{kind.__module__}.{kind.__qualname__}",
+            message=str(error),
+            traceback_text="".join(_traceback.format_exception(error)),
+        )
+
+
+class LifecycleEvent(Event, event_type="blazen::LifecycleEvent"):
+    """Tells watchers what the run does: ``run.stream_events(lifecycle=True)``. Never routed.
+
+    Args:
+        kind: what happened: ``"event_routed"``, ``"step_started"``, ``"step_completed"``,
+            ``"step_failed"`` or another of the kinds that ``run.history`` knows.
+        step: the step concerned, if any.
+        event_type: the type of the event concerned, if any.
+        duration: seconds an attempt took, where one has ended.
+        attempt: which attempt, counted from 1, where a step is concerned.
+        error: the qualified type name of the exception, where something failed.
+    """
+
+    kind: str
+    step: str | None = None
+    event_type: str | None = None  # type: ignore[misc,assignment]  # the concerned event's, not ours
+    duration: float | None = None
+    attempt: int | None = None
+    error: str | None = None
+
+
+CONTROL_EVENTS: tuple[type[Event], ...] = (
+    StopEvent,
+    StepFailed,
+    InputRequestEvent,
+    InputResponseEvent,
+    LifecycleEvent,
+)
+"""A step that accepts plain ``Event`` does not receive these: they must be named."""
