@@ -1,0 +1,33 @@
+"""The machine: decides everything that happens in a run, without I/O. See :mod:`.machine`."""
+
+from .facts import Fact, FactKind, RawFact
+from .live import Delivery, Effect, Record
+from .machine import Machine
+from .outcome import Cancel, Offer, Order, Outcome, Outputs, Show
+from .plan import Mode, Plan, Route, StepPlan
+from .records import ROOT, Delta, Tables
+from .tables import unknown_steps
+
+__all__ = [
+    "ROOT",
+    "Cancel",
+    "Delivery",
+    "Delta",
+    "Effect",
+    "Fact",
+    "FactKind",
+    "Machine",
+    "Mode",
+    "Offer",
+    "Order",
+    "Outcome",
+    "Outputs",
+    "Plan",
+    "RawFact",
+    "Record",
+    "Route",
+    "Show",
+    "StepPlan",
+    "Tables",
+    "unknown_steps",
+]

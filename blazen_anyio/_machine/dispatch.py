@@ -1,0 +1,128 @@
+"""Dispatch: which delivery is handled next. First come, first served, within the limits.
+
+One queue holds the deliveries in the order of their commits. A delivery whose step is full moves to
+that step's own queue, so that it never blocks another step; when the step frees a slot, its oldest
+goes ahead of everything that has not been looked at yet (a small heap, oldest first). Each delivery is looked at twice at most,
+which keeps dispatch linear. Work is conserved: :meth:`Dispatch.take` returns ``None`` only if nothing
+may run now.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+
+from .live import Delivery
+from .plan import Plan, StepPlan
+
+__all__ = ["Dispatch", "StepState"]
+
+
+class StepState:
+    """One step's queue and counts within a run.
+
+    Attributes:
+        running: attempts that hold a slot.
+        pending: deliveries that wait for the step (queued or behind its limit).
+        full: deliveries that were next but found no slot.
+        done, failed, retried: invocations handled, invocations failed for good, attempts repeated.
+        wants_room: generators that wait until the step has room for one more pending delivery.
+    """
+
+    __slots__ = (
+        "done",
+        "failed",
+        "full",
+        "limit",
+        "pending",
+        "plan",
+        "retried",
+        "running",
+        "wants_room",
+    )
+
+    def __init__(self, plan: StepPlan) -> None:
+        self.plan = plan
+        self.limit = plan.max_concurrency
+        self.running = 0
+        self.pending = 0
+        self.full: deque[Delivery] = deque()
+        self.done = 0
+        self.failed = 0
+        self.retried = 0
+        self.wants_room: deque[Delivery] = deque()
+
+
+class Dispatch:
+    """The queues of a run."""
+
+    __slots__ = ("_freed", "_limit", "_ready", "running", "steps")
+
+    def __init__(self, plan: Plan) -> None:
+        self.steps = [StepState(step) for step in plan.steps]
+        self.running = 0
+        self._limit = plan.max_concurrency
+        self._ready: deque[Delivery] = deque()
+        self._freed: list[tuple[int, Delivery]] = []
+
+    def add(self, delivery: Delivery) -> None:
+        """Queue a delivery behind all others."""
+        delivery.phase = "ready"
+        self.steps[delivery.step.index].pending += 1
+        self._ready.append(delivery)
+
+    def put_back(self, delivery: Delivery) -> None:
+        """Queue a delivery in its old place: it was taken before and comes back unhandled."""
+        delivery.phase = "ready"
+        self.steps[delivery.step.index].pending += 1
+        heapq.heappush(self._freed, (delivery.order, delivery))
+
+    @property
+    def backlog(self) -> bool:
+        """Whether :meth:`take` has anything to look at.
+
+        True also when all of it will turn out to be dropped or behind a step's limit.
+        """
+        if self._limit is not None and self.running >= self._limit:
+            return False
+        return bool(self._ready or self._freed)
+
+    def take(self) -> Delivery | None:
+        """Take the next delivery that may run; it then holds a slot until :meth:`free`."""
+        if self._limit is not None and self.running >= self._limit:
+            return None
+        while True:
+            if self._freed:
+                delivery = heapq.heappop(self._freed)[1]
+            elif self._ready:
+                delivery = self._ready.popleft()
+            else:
+                return None
+            if delivery.phase != "ready":
+                continue
+            step = self.steps[delivery.step.index]
+            if step.limit is not None and step.running >= step.limit:
+                step.full.append(delivery)
+                continue
+            step.pending -= 1
+            step.running += 1
+            self.running += 1
+            delivery.phase = "running"
+            return delivery
+
+    def drop(self, delivery: Delivery) -> None:
+        """Take a queued delivery out of the run. The queues skip it when they come to it."""
+        delivery.phase = "gone"
+        self.steps[delivery.step.index].pending -= 1
+
+    def free(self, step: StepPlan) -> None:
+        """Give back a slot of ``step``; its oldest delivery that waits for one is next."""
+        self.running -= 1
+        state = self.steps[step.index]
+        state.running -= 1
+        full = state.full
+        while full:
+            delivery = full.popleft()
+            if delivery.phase == "ready":
+                heapq.heappush(self._freed, (delivery.order, delivery))
+                break

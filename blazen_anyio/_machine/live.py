@@ -1,0 +1,336 @@
+"""The machine's live objects: what the rows of a run look like while it runs.
+
+They are mutable and refer to each other directly, so that a hop costs no look-up. Each knows its row;
+a snapshot is nothing but all the rows. A *record* is an event with its place in the run; a *delivery*
+is that event on its way to one step, from the commit that emitted it until it is handled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from .._events import Event, InputRequestEvent
+from .plan import StepPlan
+from .records import ROOT, DeliveryRow, EffectRow, EventRow, RequestRow, ScopeRow
+
+if TYPE_CHECKING:
+    from .timers import Timer
+
+__all__ = ["Carrier", "Delivery", "Doom", "Effect", "Phase", "Record", "Request", "Scope"]
+
+Phase = Literal["held", "ready", "running", "waiting", "delayed", "gone"]
+"""Where a delivery is: behind the commit gate, in a queue, with the runner, waiting in the engine
+inside its step, put off until a time, or no longer in the run."""
+
+Doom = Literal["timeout", "suspend", "discard"]
+"""Why a running attempt is being cancelled: its time is up, the run is being suspended (it will be
+delivered again), or nothing that comes of it counts any more."""
+
+
+EffectKind = Literal["send", "yield", "request", "wait", "child"]
+
+
+class Carrier(Protocol):
+    """What runs an attempt, as the runner knows it."""
+
+    def cancel(self) -> None: ...
+
+
+class Scope:
+    """A fan-out scope: what was emitted into it and all that this caused.
+
+    ``members`` holds its tokens: deliveries, open requests, child scopes, and the generator that
+    still adds to it. It has drained when there is none. A dict, because cancelling walks it and the
+    order must be the same in every process.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "branch",
+        "closing",
+        "held_by",
+        "id",
+        "items",
+        "members",
+        "opener",
+        "parent",
+        "recoveries",
+    )
+
+    def __init__(
+        self, id: int, parent: Scope | None, branch: int, opener: StepPlan | None, recoveries: int
+    ) -> None:
+        self.id = id
+        self.parent = parent
+        self.branch = branch
+        self.opener = opener
+        self.recoveries = recoveries
+        self.held_by: Delivery | None = None
+        self.items = 0
+        self.closing = False
+        self.abandoned = False
+        self.members: dict[Delivery | Request | Scope, None] = {}
+
+    def joined_by(self, gather: int) -> Scope | None:
+        """The nearest scope, this one or further out, whose drain fires the step ``gather``."""
+        scope: Scope | None = self
+        while scope is not None:
+            if scope.opener is not None and gather in scope.opener.gathers:
+                return scope
+            scope = scope.parent
+        return None
+
+    def opened_by(self, step: StepPlan) -> Scope | None:
+        """The nearest scope, this one or further out, that ``step`` opened."""
+        scope: Scope | None = self
+        while scope is not None and scope.opener is not step:
+            scope = scope.parent
+        return scope
+
+    def row(self) -> ScopeRow:
+        assert self.parent is not None and self.opener is not None, "the root scope has no row"
+        return ScopeRow(
+            id=self.id,
+            parent=self.parent.id,
+            branch=self.branch,
+            opener=self.opener.name,
+            held=self.held_by.id if self.held_by is not None else 0,
+            items=self.items,
+            closing=self.closing,
+            abandoned=self.abandoned,
+            recoveries=self.recoveries,
+        )
+
+
+class Record:
+    """An event with its place in the run. Immutable but for ``holders`` and ``mailbox``.
+
+    ``holders`` counts who needs it (deliveries, joins, the mailbox); at none its row goes.
+    """
+
+    __slots__ = (
+        "branch",
+        "cause",
+        "event",
+        "holders",
+        "id",
+        "mailbox",
+        "position",
+        "recoveries",
+        "scope",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        event: Event,
+        cause: int,
+        position: int,
+        scope: Scope,
+        branch: int,
+        recoveries: int,
+    ) -> None:
+        self.id = id
+        self.event = event
+        self.cause = cause
+        self.position = position
+        self.scope = scope
+        self.branch = branch
+        self.recoveries = recoveries
+        self.holders = 0
+        self.mailbox = False
+
+    def row(self) -> EventRow:
+        return EventRow(
+            id=self.id,
+            event=self.event,
+            cause=self.cause,
+            position=self.position,
+            scope=self.scope.id,
+            branch=self.branch,
+            recoveries=self.recoveries,
+            mailbox=self.mailbox,
+        )
+
+
+class Effect:
+    """One early effect of an invocation; see :class:`~blazen_anyio._machine.records.EffectRow`."""
+
+    __slots__ = (
+        "answer",
+        "delivery",
+        "digest",
+        "due",
+        "kind",
+        "number",
+        "request",
+        "scope",
+        "settled",
+    )
+
+    def __init__(self, delivery: int, number: int, kind: EffectKind, digest: str) -> None:
+        self.delivery = delivery
+        self.number = number
+        self.kind = kind
+        self.digest = digest
+        self.scope: Scope | None = None
+        self.request = ""
+        self.due: float | None = None
+        self.settled: Literal["answered", "timed_out"] | None = None
+        self.answer: Any = None
+
+    def row(self) -> EffectRow:
+        return EffectRow(
+            delivery=self.delivery,
+            number=self.number,
+            kind=self.kind,
+            digest=self.digest,
+            scope=self.scope.id if self.scope is not None else ROOT,
+            request=self.request,
+            due=self.due,
+            settled=self.settled,
+            answer=self.answer,
+        )
+
+
+class Delivery:
+    """An event (or several, for a joining step) on its way to one step, until it is handled.
+
+    The machine hands it out as the invocation to run. Read it; only the machine changes it.
+
+    Attributes:
+        id: unique in the run and the same on every attempt and redelivery.
+        order: its place in the queue; ascending, changed only when it is put off.
+        step: who handles it.
+        records: what it handles.
+        scope, branch, recoveries: the place in the run of what it emits.
+        attempts: how many attempts have failed.
+        due: not before this time.
+        first_tried: when the first attempt started.
+        started: when the running attempt started.
+        phase, doom: see :data:`Phase` and :data:`Doom`.
+        effects: what attempts have let out early; ``cursor`` is how many this attempt has made, and
+            ``repeated`` the yields among them that an earlier attempt had made.
+        waiting_for: the wait or request that the running attempt is suspended in.
+        resumes: handed out not to start an attempt but to wake the one that waited.
+        opened: the scope that it fans out into early (a generator's).
+        carrier: the runner's own: what runs the attempt. The machine does not look at it.
+        timer: what ends its delay or its attempt; ``time_left`` of the attempt while it waits.
+    """
+
+    __slots__ = (
+        "attempts",
+        "branch",
+        "carrier",
+        "cursor",
+        "doom",
+        "due",
+        "effects",
+        "first_tried",
+        "id",
+        "opened",
+        "order",
+        "phase",
+        "records",
+        "recoveries",
+        "repeated",
+        "resumes",
+        "scope",
+        "started",
+        "step",
+        "time_left",
+        "timer",
+        "waiting_for",
+    )
+
+    def __init__(
+        self,
+        id: int,
+        step: StepPlan,
+        records: tuple[Record, ...],
+        scope: Scope,
+        branch: int,
+        recoveries: int,
+    ) -> None:
+        self.id = id
+        self.order = id
+        self.step = step
+        self.records = records
+        self.scope = scope
+        self.branch = branch
+        self.recoveries = recoveries
+        self.attempts = 0
+        self.due: float | None = None
+        self.first_tried: float | None = None
+        self.started = 0.0
+        self.phase: Phase = "ready"
+        self.doom: Doom | None = None
+        self.effects: list[Effect] | None = None
+        self.cursor = 0
+        self.repeated: list[Event] = []
+        self.waiting_for: Effect | None = None
+        self.resumes = False
+        self.carrier: Carrier | None = None
+        self.opened: Scope | None = None
+        self.timer: Timer | None = None
+        self.time_left: float | None = None
+
+    @property
+    def events(self) -> Event | list[Event]:
+        """What the step is called with: the event, or the list of a joining step."""
+        if self.step.joins:
+            return [record.event for record in self.records]
+        return self.records[0].event
+
+    @property
+    def event_type(self) -> str:
+        """The type name of the event, for facts; of the element type for a joining step."""
+        if self.records:
+            return self.records[0].event.event_type
+        return self.step.accepts[0].event_type
+
+    def row(self) -> DeliveryRow:
+        return DeliveryRow(
+            id=self.id,
+            order=self.order,
+            step=self.step.name,
+            events=tuple(record.id for record in self.records),
+            scope=self.scope.id,
+            branch=self.branch,
+            recoveries=self.recoveries,
+            attempts=self.attempts,
+            due=self.due,
+            first_tried=self.first_tried,
+        )
+
+
+class Request:
+    """A question to a human that is open."""
+
+    __slots__ = ("branch", "delivery", "effect", "event", "number", "recoveries", "scope")
+
+    def __init__(
+        self, event: InputRequestEvent, number: int, scope: Scope, branch: int, recoveries: int
+    ) -> None:
+        self.event = event
+        self.number = number
+        self.scope = scope
+        self.branch = branch
+        self.recoveries = recoveries
+        self.delivery: Delivery | None = None
+        self.effect: Effect | None = None
+
+    @property
+    def id(self) -> str:
+        return self.event.request_id
+
+    def row(self) -> RequestRow:
+        return RequestRow(
+            id=self.id,
+            event=self.event,
+            number=self.number,
+            scope=self.scope.id,
+            branch=self.branch,
+            recoveries=self.recoveries,
+            delivery=self.delivery.id if self.delivery is not None else 0,
+        )

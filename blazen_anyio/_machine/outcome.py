@@ -1,0 +1,77 @@
+"""How a run ended, and what the runner has to do: the machine's outputs besides invocations."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+from .._events import Event, InputRequestEvent, StopEvent
+from .live import Delivery, Record
+
+__all__ = [
+    "Cancel",
+    "Offer",
+    "Order",
+    "Outcome",
+    "Outputs",
+    "Show",
+]
+
+
+@attrs.frozen
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        kind: ``"completed"`` with ``event``; ``"failed"`` with ``error``; ``"cancelled"``; or
+            ``"suspended"``: it can go on from its snapshot.
+        event: the stop event.
+        error: what failed the run.
+    """
+
+    kind: Literal["completed", "failed", "cancelled", "suspended"]
+    event: StopEvent | None = None
+    error: BaseException | None = None
+
+
+@attrs.frozen
+class Cancel:
+    """Cancel the running attempt of ``delivery`` and report how it ends; ``delivery.doom`` says why."""
+
+    delivery: Delivery
+
+
+@attrs.frozen
+class Show:
+    """A request to a human is open: publish it, and ask the input handler if there is one."""
+
+    request: InputRequestEvent
+
+
+@attrs.frozen
+class Offer:
+    """An event that steps wait for has come: judge ``where`` conditions and ``claim`` it."""
+
+    record: Record
+
+
+Order = Cancel | Show | Offer
+
+
+@attrs.define
+class Outputs:
+    """What an attempt leaves besides its return value; it takes effect with the attempt or never.
+
+    Attributes:
+        sends: in the order of the calls: an event with a delay in seconds, or a list of events
+            (``ctx.fan_out``) with 0.
+        writes, removes: changes of the state.
+        collects: by the ``event_type`` collected: whether the attempt's own event is deposited, and
+            how many of the oldest entries are then taken.
+    """
+
+    sends: list[tuple[Event | list[Event], float]] = attrs.field(factory=list)
+    writes: dict[str, Any] = attrs.field(factory=dict)
+    removes: frozenset[str] = frozenset()
+    collects: dict[str, tuple[bool, int]] = attrs.field(factory=dict)

@@ -1,0 +1,284 @@
+"""The machine's live state as rows, and one committed change of it.
+
+The rows *are* the snapshot: :class:`Tables` holds all that a run needs to go on. A :class:`Delta` is
+what one commit changed: rows put and keys removed. It is a record of facts and never "replay this
+input", so it stays true when the code changes. Applying the deltas in order to empty tables gives
+the tables of the machine (a property test holds us to it).
+
+Times in rows are the machine's; who writes them out turns them into wall-clock time.
+Counts are not stored: they are recounted from the rows on load.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+
+from .._events import Event, InputRequestEvent
+
+__all__ = [
+    "ROOT",
+    "ChildRow",
+    "Delta",
+    "DeliveryRow",
+    "EffectRow",
+    "EventRow",
+    "JoinRow",
+    "Key",
+    "MemoRow",
+    "RequestRow",
+    "RunRow",
+    "ScopeRow",
+    "StateRow",
+    "TableName",
+    "Tables",
+]
+
+ROOT = 0
+"""The id of the run's outermost scope, which has no row and never drains."""
+
+Key = int | str | tuple[int, int] | tuple[int, str]
+TableName = Literal[
+    "run",
+    "events",
+    "deliveries",
+    "scopes",
+    "joins",
+    "requests",
+    "effects",
+    "memos",
+    "children",
+    "state",
+]
+
+
+@attrs.frozen(kw_only=True)
+class RunRow:
+    """The one row about the run itself (key 0).
+
+    Attributes:
+        workflow: the name of the workflow.
+        next_id: the next number for an event, delivery, scope, request or join.
+        active: seconds the run has been active, for its timeout.
+    """
+
+    workflow: str
+    next_id: int
+    active: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class EventRow:
+    """An event that something still needs (a delivery, a join, a mailbox).
+
+    Attributes:
+        id: unique in the run; later events have larger ids.
+        event: the user's object.
+        cause: the id of the delivery that emitted it; 0 from outside.
+        position: its place among what its cause emitted.
+        scope, branch: the fan-out scope it belongs to and which item of the fan-out caused it.
+        recoveries: how many failures in its line of causes were handled by error steps.
+        mailbox: nobody has claimed it yet (only types that some step may wait for).
+    """
+
+    id: int
+    event: Event
+    cause: int = 0
+    position: int = 0
+    scope: int = ROOT
+    branch: int = 0
+    recoveries: int = 0
+    mailbox: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class DeliveryRow:
+    """One or more events on their way to one step; an in-flight one is stored as not handled.
+
+    Attributes:
+        id: unique in the run.
+        order: its place in the queue, ascending.
+        step: the name of the step.
+        events: ids of the events: one, or what a gather, batch or pair fired with.
+        scope, branch, recoveries: where what it emits belongs.
+        attempts: how many attempts have failed.
+        deliveries: how many times it was handed out by a process that did not report back.
+        due: not before this time; ``None`` if it is ready.
+        first_tried: when its first attempt started; ``None`` before.
+    """
+
+    id: int
+    order: int
+    step: str
+    events: tuple[int, ...]
+    scope: int = ROOT
+    branch: int = 0
+    recoveries: int = 0
+    attempts: int = 0
+    deliveries: int = 0
+    due: float | None = None
+    first_tried: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ScopeRow:
+    """An open fan-out scope.
+
+    Attributes:
+        id: unique in the run.
+        parent, branch: where its gathers' output belongs.
+        opener: the name of the step that opened it.
+        held: the id of the delivery that still adds to it (a generator); 0 for none.
+        items: how many items have been emitted into it, for numbering the next.
+        closing: a ``Gather(count=...)`` has what it wants; only losers are being cleaned up.
+        abandoned: nothing that comes of it counts any more.
+        recoveries: as in :class:`EventRow`, for what its gathers emit.
+    """
+
+    id: int
+    parent: int
+    branch: int
+    opener: str
+    held: int = 0
+    items: int = 0
+    closing: bool = False
+    abandoned: bool = False
+    recoveries: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class JoinRow:
+    """An event that waits in a gather, a batch, a pair or a collect.
+
+    Attributes:
+        id: unique in the run; ascending in order of arrival.
+        step: the name of the step that joins.
+        scope: the scope it is joined in.
+        branch: the branch, for a pair; 0 otherwise.
+        slot: for a pair 0 or 1; for a collect the ``event_type`` it is collected under; else 0.
+        event: the id of the event.
+    """
+
+    id: int
+    step: str
+    scope: int
+    branch: int
+    slot: int | str
+    event: int
+
+
+@attrs.frozen(kw_only=True)
+class RequestRow:
+    """A question to a human that is open.
+
+    Attributes:
+        id: the ``request_id``.
+        event: the request with its id filled in.
+        number: ascending in the order in which they were made.
+        scope, branch, recoveries: where the answer belongs.
+        delivery: the id of the delivery that waits for the answer inside its step; 0 for none.
+    """
+
+    id: str
+    event: InputRequestEvent
+    number: int
+    scope: int = ROOT
+    branch: int = 0
+    recoveries: int = 0
+    delivery: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class EffectRow:
+    """What one attempt let out early, so that the next does not again. Key: (delivery, number).
+
+    Attributes:
+        delivery: the id of the delivery.
+        number: ascending from 0 within the delivery.
+        kind: what it was.
+        digest: of what it let out.
+        scope: for a yield, the scope it went into; 0 otherwise.
+        request: for a request, its id.
+        due: for a wait, when it gives up; ``None`` for never.
+        settled: how a wait or request ended; ``None`` while it has not.
+        answer: what came back (an answered request, a claimed event) if it was ``"answered"``.
+    """
+
+    delivery: int
+    number: int
+    kind: Literal["send", "yield", "request", "wait", "child"]
+    digest: str
+    scope: int = ROOT
+    request: str = ""
+    due: float | None = None
+    settled: Literal["answered", "timed_out"] | None = None
+    answer: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class MemoRow:
+    """The remembered result of ``ctx.once``. Key: (delivery, name)."""
+
+    delivery: int
+    name: str
+    value: Any
+
+
+@attrs.frozen(kw_only=True)
+class ChildRow:
+    """A child run of a delivery. Key: (delivery, number)."""
+
+    delivery: int
+    number: int
+    workflow: str
+    attempt: int
+    tables: Tables | None = None
+    result: Any = None
+    finished: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class StateRow:
+    """One key of the committed state."""
+
+    key: str
+    value: Any
+
+
+@attrs.define(kw_only=True)
+class Tables:
+    """All the rows of a run: its snapshot."""
+
+    run: dict[int, RunRow] = attrs.field(factory=dict)
+    events: dict[int, EventRow] = attrs.field(factory=dict)
+    deliveries: dict[int, DeliveryRow] = attrs.field(factory=dict)
+    scopes: dict[int, ScopeRow] = attrs.field(factory=dict)
+    joins: dict[int, JoinRow] = attrs.field(factory=dict)
+    requests: dict[str, RequestRow] = attrs.field(factory=dict)
+    effects: dict[tuple[int, int], EffectRow] = attrs.field(factory=dict)
+    memos: dict[tuple[int, str], MemoRow] = attrs.field(factory=dict)
+    children: dict[tuple[int, int], ChildRow] = attrs.field(factory=dict)
+    state: dict[str, StateRow] = attrs.field(factory=dict)
+
+    def apply(self, delta: Delta) -> None:
+        """Carry out one committed change."""
+        for table, key, row in delta.puts:
+            getattr(self, table)[key] = row
+        for table, key in delta.removes:
+            getattr(self, table).pop(key, None)
+
+
+@attrs.frozen(kw_only=True)
+class Delta:
+    """What one commit changed.
+
+    Attributes:
+        sequence: ascending by one from 1 within a run's life in one process.
+        puts: rows that are new or changed.
+        removes: keys that are gone.
+    """
+
+    sequence: int
+    puts: tuple[tuple[TableName, Key, Any], ...] = ()
+    removes: tuple[tuple[TableName, Key], ...] = ()

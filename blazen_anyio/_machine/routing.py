@@ -1,0 +1,246 @@
+"""Routing: where an event goes once it is committed.
+
+Every accepting step gets it, in the order of the workflow's list. A stop event ends the run, ahead of
+everything that is queued. A request to a human is opened. An event of a type that steps wait for
+inside sits in the mailbox until one claims it. What nobody accepts is found *before* a commit changes
+anything (:meth:`Routing.unaccepted`), so that a run that fails over it has lost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import attrs
+
+from .._events import Event, InputRequestEvent, InputResponseEvent, StepFailed
+from .._exceptions import UnknownRequestError
+from .ledger import Ledger
+from .live import Delivery, Record, Request, Scope
+from .outcome import Offer, Outcome
+from .plan import Mode, Route, StepPlan
+from .scopes import Scopes, is_dead
+
+__all__ = ["ROUTER", "Routing"]
+
+ROUTER = StepPlan(index=-1, name="", accepts=())
+"""The engine itself, as the receiver of an event that is sent with a delay: routed when it is due."""
+
+
+class Routing:
+    """The rules of routing."""
+
+    __slots__ = ("_ledger", "_run_id", "_scopes")
+
+    def __init__(self, ledger: Ledger, scopes: Scopes, run_id: str) -> None:
+        self._ledger = ledger
+        self._scopes = scopes
+        self._run_id = run_id
+
+    # ---- before the commit ---------------------------------------------------------------------
+
+    def unaccepted(
+        self, event: Event, scope: Scope, opener: StepPlan | None = None
+    ) -> Event | None:
+        """Return ``event`` if nobody would accept it in ``scope``, or in one that ``opener`` opens."""
+        plan = self._ledger.plan
+        route = plan.route(event)
+        if route.anywhere or plan.ignore_unhandled:
+            return None
+        for step in route.steps:
+            if (opener is not None and step.index in opener.gathers) or scope.joined_by(step.index):
+                return None
+        return event
+
+    # ---- the commit ----------------------------------------------------------------------------
+
+    def emit(
+        self, event: Event, cause: Delivery | None, position: int, scope: Scope, branch: int
+    ) -> None:
+        """Give an event its place in the run and route it."""
+        if is_dead(scope):
+            return
+        recoveries = cause.recoveries if cause is not None else 0
+        self._emit(event, cause.id if cause is not None else 0, position, scope, branch, recoveries)
+
+    def _emit(
+        self, event: Event, cause: int, position: int, scope: Scope, branch: int, recoveries: int
+    ) -> None:
+        ledger = self._ledger
+        route = ledger.plan.route(event)
+        if route.stop:
+            ledger.end(Outcome("completed", event=event))  # type: ignore[arg-type]
+            return
+        if isinstance(event, InputResponseEvent) and event.request_id in ledger.requests:
+            self.answer(event)
+            return
+        if isinstance(event, InputRequestEvent):
+            event = self._open(event, scope, branch, recoveries).event
+        record = ledger.new_record(event, cause, position, scope, branch, recoveries)
+        self._route(record, route)
+
+    def emit_later(self, event: Event, cause: Delivery, position: int, due: float) -> None:
+        """Let an event be routed when it is due; until then it holds its scope open."""
+        if is_dead(cause.scope):
+            return
+        ledger = self._ledger
+        record = ledger.new_record(
+            event, cause.id, position, cause.scope, cause.branch, cause.recoveries
+        )
+        delivery = ledger.deliver(ROUTER, (record,), cause.scope, cause.branch, cause.recoveries)
+        ledger.put_off(delivery, due)
+
+    def emit_due(self, delivery: Delivery) -> None:
+        """Route an event whose delay is over."""
+        record = delivery.records[0]
+        self._emit_again(record)
+        self._ledger.settle(delivery)
+
+    def _emit_again(self, record: Record) -> None:
+        event = record.event
+        if isinstance(event, (InputRequestEvent, InputResponseEvent)) or (
+            self._ledger.plan.route(event).stop
+        ):
+            self._emit(
+                event, record.cause, record.position, record.scope, record.branch, record.recoveries
+            )
+        else:
+            self._route(record, self._ledger.plan.route(event))
+
+    def emit_failure(self, failure: StepFailed, delivery: Delivery) -> bool:
+        """Route a failure to the error steps that want it; return whether there is one.
+
+        It inherits the token of the failed delivery. One line of causes gets a bounded number of
+        recoveries, so that an error step that feeds the failing step again can't go on for ever.
+        """
+        ledger = self._ledger
+        if delivery.step.is_handler or delivery.recoveries >= ledger.plan.max_recoveries:
+            return False
+        steps = [
+            step
+            for step in ledger.plan.route(failure).steps
+            if wants_failure(step, failure) and allows_recovery(step, delivery.recoveries)
+        ]
+        if not steps:
+            return False
+        record = ledger.new_record(
+            failure, delivery.id, 0, delivery.scope, delivery.branch, delivery.recoveries + 1
+        )
+        for step in steps:
+            self._deliver(step, record)
+        return True
+
+    def fan_out(self, events: Sequence[Event], cause: Delivery) -> None:
+        """Emit a fan-out: into a scope of its own, if a gather is bound to the step.
+
+        A step that fans out within a scope that it opened itself (a crawler) adds to that scope:
+        nesting would have no end and the gather would get the results piece by piece.
+        """
+        step, scope = cause.step, cause.scope
+        if not step.gathers:
+            for position, event in enumerate(events):
+                self.emit(event, cause, position, scope, cause.branch)
+            return
+        own = scope.opened_by(step)
+        if own is not None:
+            self._add_to_own(own, events, cause)
+            return
+        opened = self._ledger.open_scope(scope, cause.branch, step, cause.recoveries)
+        opened.items = len(events)
+        for branch, event in enumerate(events):
+            self.emit(event, cause, branch, opened, branch)
+        if not opened.members:
+            self._ledger.drained.append(opened)
+
+    def _add_to_own(self, own: Scope, events: Sequence[Event], cause: Delivery) -> None:
+        for position, event in enumerate(events):
+            branch = cause.branch
+            if own is not cause.scope:
+                branch = own.items
+                own.items += 1
+            self.emit(event, cause, position, own, branch)
+        self._ledger.touch_scope(own)
+
+    def _route(self, record: Record, route: Route) -> None:
+        for step in route.steps:
+            if step.mode is Mode.EACH:
+                if not isinstance(record.event, StepFailed) or wants_failure(step, record.event):
+                    self._deliver(step, record)
+            elif step.mode is Mode.GATHER:
+                scope = record.scope.joined_by(step.index)
+                if scope is not None and not scope.closing:
+                    self._scopes.gather(step, scope, record)
+            elif step.mode is Mode.BATCH:
+                self._scopes.batch(step, record)
+            else:
+                self._scopes.pair(step, record)
+        if route.awaited:
+            self._post(record)
+
+    def _deliver(self, step: StepPlan, record: Record) -> None:
+        ledger = self._ledger
+        delivery = ledger.deliver(step, (record,), record.scope, record.branch, record.recoveries)
+        ledger.admit(delivery)
+
+    def _post(self, record: Record) -> None:
+        """Put an event that steps may wait for into the mailbox and offer it to those that do."""
+        ledger = self._ledger
+        record.mailbox = True
+        ledger.hold(record)
+        ledger.mailbox[record.id] = record
+        ledger.touch_record(record)
+        ledger.orders.append(Offer(record))
+
+    # ---- requests ------------------------------------------------------------------------------
+
+    def _open(
+        self, event: InputRequestEvent, scope: Scope, branch: int, recoveries: int
+    ) -> Request:
+        number = self._ledger.new_id()
+        # Type checkers do not see that events are attrs classes.
+        asked: InputRequestEvent = attrs.evolve(
+            cast("Any", event), request_id=f"{self._run_id}-{number}"
+        )
+        request = Request(asked, number, scope, branch, recoveries)
+        self._ledger.open_request(request)
+        return request
+
+    def ask(self, event: InputRequestEvent, delivery: Delivery) -> Request:
+        """Open a request that ``delivery`` waits for inside its step."""
+        request = self._open(event, delivery.scope, delivery.branch, delivery.recoveries)
+        request.delivery = delivery
+        return request
+
+    def find_request(self, request_id: str) -> Request:
+        """Find an open request.
+
+        Raises:
+            UnknownRequestError: it is not open, with the reason.
+        """
+        request = self._ledger.requests.get(request_id)
+        if request is None:
+            raise UnknownRequestError(
+                request_id, self._ledger.closed_requests.get(request_id, "unknown")
+            )
+        return request
+
+    def answer(self, response: InputResponseEvent) -> None:
+        """Close a request and route the answer into its scope and branch."""
+        ledger = self._ledger
+        request = self.find_request(response.request_id)
+        if not is_dead(request.scope):
+            record = ledger.new_record(
+                response, 0, 0, request.scope, request.branch, request.recoveries
+            )
+            self._route(record, ledger.plan.route(response))
+        ledger.close_request(request, "answered")
+
+
+def wants_failure(step: StepPlan, failure: StepFailed) -> bool:
+    """Whether an error step handles the failures of the step that failed."""
+    return step.for_steps is None or failure.step in step.for_steps
+
+
+def allows_recovery(step: StepPlan, recoveries: int) -> bool:
+    """Whether an error step's own bound leaves room for one more recovery."""
+    return step.max_recoveries is None or recoveries < step.max_recoveries

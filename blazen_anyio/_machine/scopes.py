@@ -1,0 +1,181 @@
+"""Scopes: fan-outs that are open, when they drain, and what happens then.
+
+The token rule: an event counts once per step that accepts it. A scope is live while it has a delivery
+(queued, behind a limit, running, delayed or waiting inside its step), an open request, a child scope,
+or a generator that still adds to it. Reaching a gather, a batch or half a pair spends the token; a
+retry keeps it; ``StepFailed`` inherits it.
+
+When a scope has drained, what is left of its batches fires first (and may make it live again); half a
+pair fails the run; then each gather bound to the opener fires exactly once, into the parent scope.
+Scopes drain iteratively, however deeply they are nested.
+"""
+
+from __future__ import annotations
+
+from .._exceptions import JoinIncompleteError
+from .joins import Entry, gather_order
+from .ledger import Ledger
+from .live import Delivery, Record, Request, Scope
+from .outcome import Outcome
+from .plan import Mode, StepPlan
+
+__all__ = ["Scopes"]
+
+
+class Scopes:
+    """The rules of fan-out scopes."""
+
+    __slots__ = ("_ledger",)
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    # ---- joining -------------------------------------------------------------------------------
+
+    def gather(self, step: StepPlan, scope: Scope, record: Record) -> None:
+        """An event reaches a gather of a scope; the ``count``-th closes the scope."""
+        if self._ledger.join(step, scope, 0, 0, record) == step.count:
+            self._close(scope)
+
+    def batch(self, step: StepPlan, record: Record) -> None:
+        """An event reaches a batch, which fires when it is full."""
+        scope = record.scope
+        if self._ledger.join(step, scope, 0, 0, record) >= step.size:
+            self._fire_joined(
+                step, self._ledger.joins.take((step.index, scope.id, 0, 0), step.size)
+            )
+
+    def pair(self, step: StepPlan, record: Record) -> None:
+        """An event reaches one side of a pair, which fires when the other side is there."""
+        joins, scope, branch = self._ledger.joins, record.scope, record.branch
+        sides = [
+            side for side, accepted in enumerate(step.accepts) if isinstance(record.event, accepted)
+        ]
+        # An event that fits both sides takes the one that is shorter.
+        slot = min(sides, key=lambda side: joins.count((step.index, scope.id, branch, side)))
+        self._ledger.join(step, scope, branch, slot, record)
+        if joins.count((step.index, scope.id, branch, 1 - slot)):
+            entries = [joins.take((step.index, scope.id, branch, side), 1)[0] for side in (0, 1)]
+            self._fire_joined(step, entries)
+
+    def _fire_joined(self, step: StepPlan, entries: list[Entry]) -> None:
+        """Deliver joined events in the scope and the branch of the first of them."""
+        first = entries[0].record
+        self._deliver(step, entries, first.scope, first.branch, first.recoveries)
+
+    def _deliver(
+        self, step: StepPlan, entries: list[Entry], scope: Scope, branch: int, recoveries: int
+    ) -> None:
+        ledger = self._ledger
+        records = ledger.unjoin(entries)
+        delivery = ledger.deliver(step, records, scope, branch, recoveries)
+        for record in records:
+            ledger.let_go(record)
+        ledger.admit(delivery)
+
+    # ---- draining ------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Carry out what follows from scopes that have no tokens left."""
+        drained = self._ledger.drained
+        while drained:
+            scope = drained.popleft()
+            # It may be live again by now: the same commit can spend the last token and add one.
+            if not scope.members and scope.parent is not None:
+                self._drain(scope, scope.parent)
+
+    def _drain(self, scope: Scope, parent: Scope) -> None:
+        if scope.abandoned or is_dead(parent):
+            self._forget_joins(scope)
+        elif scope.closing:
+            self._fire_gathers(scope, parent)
+            self._forget_joins(scope)
+        elif self._fire_rest_of_batch(scope) or self._fail_half_pair(scope):
+            return
+        else:
+            self._fire_gathers(scope, parent)
+        self._ledger.close_scope(scope)
+
+    def _fire_rest_of_batch(self, scope: Scope) -> bool:
+        ledger = self._ledger
+        for place in ledger.joins.in_scope(scope):
+            step = ledger.plan.steps[place[0]]
+            if step.mode is Mode.BATCH:
+                self._fire_joined(step, ledger.joins.take(place))
+                return True
+        return False
+
+    def _fail_half_pair(self, scope: Scope) -> bool:
+        ledger = self._ledger
+        for place in ledger.joins.in_scope(scope):
+            step = ledger.plan.steps[place[0]]
+            if step.mode is Mode.PAIR:
+                halves = ledger.joins.peek(place, ledger.joins.count(place))
+                error = JoinIncompleteError(step.name, [half.record.event for half in halves])
+                ledger.end(Outcome("failed", error=error))
+                return True
+        return False
+
+    def _fire_gathers(self, scope: Scope, parent: Scope) -> None:
+        assert scope.opener is not None
+        ledger = self._ledger
+        for index in scope.opener.gathers:
+            step = ledger.plan.steps[index]
+            entries = sorted(ledger.joins.take((index, scope.id, 0, 0)), key=gather_order)
+            self._deliver(step, entries, parent, scope.branch, scope.recoveries)
+
+    def _forget_joins(self, scope: Scope) -> None:
+        ledger = self._ledger
+        for place in ledger.joins.in_scope(scope):
+            for record in ledger.unjoin(ledger.joins.take(place)):
+                ledger.let_go(record)
+
+    # ---- cutting short -------------------------------------------------------------------------
+
+    def _close(self, scope: Scope) -> None:
+        """A gather has all it wants: cancel the rest; it fires when the losers have cleaned up."""
+        scope.closing = True
+        self._ledger.touch_scope(scope)
+        self._cancel_members(scope)
+        if not scope.members:
+            self._ledger.drained.append(scope)
+
+    def abandon(self, scope: Scope) -> None:
+        """Nothing that comes of a scope counts any more; its gathers never fire."""
+        scope.abandoned = True
+        self._ledger.touch_scope(scope)
+        self._cancel_members(scope)
+
+    def _cancel_members(self, outermost: Scope) -> None:
+        scopes = [outermost]
+        while scopes:
+            scope = scopes.pop()
+            for member in list(scope.members):
+                if isinstance(member, Scope):
+                    member.abandoned = True
+                    self._ledger.touch_scope(member)
+                    scopes.append(member)
+                elif isinstance(member, Request):
+                    self._ledger.close_request(member, "withdrawn")
+                elif member.scope is scope:  # not the generator that holds this scope open
+                    self.discard(member)
+
+    def discard(self, delivery: Delivery) -> None:
+        """A delivery counts no more: drop it, or have its running attempt cancelled."""
+        ledger = self._ledger
+        if delivery.phase == "running" or delivery.phase == "waiting" or delivery.waiting_for:
+            delivery.doom = "discard"
+            ledger.order_cancel(delivery)
+        elif delivery.phase != "gone":
+            ledger.unqueue(delivery)
+            ledger.settle(delivery)
+
+
+def is_dead(scope: Scope) -> bool:
+    """Whether nothing that is emitted into a scope counts: it, or one around it, was cut short."""
+    inner: Scope | None = scope
+    while inner is not None:
+        if inner.closing or inner.abandoned:
+            return True
+        inner = inner.parent
+    return False

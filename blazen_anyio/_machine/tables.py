@@ -1,0 +1,198 @@
+"""The live state as tables, and back: a snapshot and its restoration.
+
+An attempt in flight counts as not handled: its delivery is stored as one that is still to be handled,
+with the attempts that have failed before and the early effects that are out.
+"""
+
+from __future__ import annotations
+
+from .joins import Entry
+from .ledger import Ledger
+from .live import Delivery, Effect, Record, Request, Scope
+from .plan import Plan, StepPlan
+from .records import ROOT, DeliveryRow, EffectRow, StateRow, Tables
+from .routing import ROUTER
+
+__all__ = ["dump", "load", "unknown_steps"]
+
+
+def dump(ledger: Ledger) -> Tables:
+    """Write down all that a run needs to go on."""
+    tables = Tables(run={0: ledger.run_row()})
+    scopes = [ledger.root]
+    while scopes:
+        for member in scopes.pop().members:
+            if isinstance(member, Delivery):
+                _dump_delivery(tables, member)
+            elif isinstance(member, Request):
+                tables.requests[member.id] = member.row()
+            elif member.id not in tables.scopes:
+                tables.scopes[member.id] = member.row()
+                scopes.append(member)
+    for entry in ledger.joins:
+        tables.joins[entry.id] = entry.row()
+        _dump_record(tables, entry.record)
+    for record in ledger.mailbox.values():
+        _dump_record(tables, record)
+    for key, value in ledger.state.items():
+        tables.state[key] = StateRow(key=key, value=value)
+    return tables
+
+
+def _dump_delivery(tables: Tables, delivery: Delivery) -> None:
+    tables.deliveries[delivery.id] = delivery.row()
+    for record in delivery.records:
+        _dump_record(tables, record)
+    for effect in delivery.effects or ():
+        tables.effects[delivery.id, effect.number] = effect.row()
+
+
+def _dump_record(tables: Tables, record: Record) -> None:
+    if record.id not in tables.events:
+        tables.events[record.id] = record.row()
+
+
+def unknown_steps(plan: Plan, tables: Tables) -> list[str]:
+    """The names of steps that the tables need and the plan does not have."""
+    known = {step.name for step in plan.steps}
+    used = [row.step for row in tables.deliveries.values() if row.step != ROUTER.name]
+    used += [row.opener for row in tables.scopes.values()]
+    used += [row.step for row in tables.joins.values()]
+    return sorted({name for name in used if name not in known})
+
+
+def load(ledger: Ledger, tables: Tables) -> None:
+    """Bring a fresh ledger to the state that the tables describe. They have been checked to fit."""
+    _Loader(ledger, tables).load()
+
+
+class _Loader:
+    """Rebuilds the live objects, in the order of their numbers so that every process does it alike."""
+
+    def __init__(self, ledger: Ledger, tables: Tables) -> None:
+        self._ledger = ledger
+        self._tables = tables
+        self._scopes: dict[int, Scope] = {ROOT: ledger.root}
+        self._records: dict[int, Record] = {}
+        self._deliveries: dict[int, Delivery] = {}
+        self._effects: dict[int, list[EffectRow]] = {}
+
+    def load(self) -> None:
+        ledger, run = self._ledger, self._tables.run[0]
+        ledger.next_id = run.next_id
+        ledger.active_time = run.active
+        ledger.state.update((key, row.value) for key, row in self._tables.state.items())
+        self._load_scopes()
+        self._load_records()
+        for (delivery, _), effect in sorted(self._tables.effects.items()):
+            self._effects.setdefault(delivery, []).append(effect)
+        for id in sorted(self._tables.deliveries):
+            self._load_delivery(self._tables.deliveries[id])
+        self._hold_scopes()
+        self._load_joins()
+        self._load_requests()
+        self._queue()
+        for scope in self._scopes.values():
+            if not scope.members and scope.parent is not None:
+                ledger.drained.append(scope)
+
+    def _step(self, name: str) -> StepPlan:
+        return ROUTER if name == ROUTER.name else self._ledger.plan.step(name)
+
+    def _load_scopes(self) -> None:
+        # A scope is younger than the one around it, so its parent is there already.
+        for id in sorted(self._tables.scopes):
+            row = self._tables.scopes[id]
+            parent = self._scopes[row.parent]
+            scope = Scope(id, parent, row.branch, self._step(row.opener), row.recoveries)
+            scope.items = row.items
+            scope.closing = row.closing
+            scope.abandoned = row.abandoned
+            parent.members[scope] = None
+            self._scopes[id] = scope
+
+    def _load_records(self) -> None:
+        for id in sorted(self._tables.events):
+            row = self._tables.events[id]
+            record = Record(
+                id,
+                row.event,
+                row.cause,
+                row.position,
+                self._scopes[row.scope],
+                row.branch,
+                row.recoveries,
+            )
+            self._records[id] = record
+            if row.mailbox:
+                record.mailbox = True
+                record.holders += 1
+                self._ledger.mailbox[id] = record
+
+    def _load_delivery(self, row: DeliveryRow) -> None:
+        scope = self._scopes[row.scope]
+        records = tuple(self._records[id] for id in row.events)
+        delivery = Delivery(
+            row.id, self._step(row.step), records, scope, row.branch, row.recoveries
+        )
+        delivery.order = row.order
+        delivery.attempts = row.attempts
+        delivery.first_tried = row.first_tried
+        delivery.due = row.due
+        for record in records:
+            record.holders += 1
+        scope.members[delivery] = None
+        self._deliveries[row.id] = delivery
+        if row.id in self._effects:
+            delivery.effects = [self._load_effect(effect) for effect in self._effects[row.id]]
+
+    def _load_effect(self, row: EffectRow) -> Effect:
+        effect = Effect(row.delivery, row.number, row.kind, row.digest)
+        effect.scope = self._scopes.get(row.scope)
+        effect.request = row.request
+        effect.due = row.due
+        effect.settled = row.settled
+        effect.answer = row.answer
+        return effect
+
+    def _hold_scopes(self) -> None:
+        for id, row in self._tables.scopes.items():
+            if row.held:
+                scope, delivery = self._scopes[id], self._deliveries[row.held]
+                scope.held_by = delivery
+                scope.members[delivery] = None
+                delivery.opened = scope
+
+    def _load_joins(self) -> None:
+        for id in sorted(self._tables.joins):
+            row = self._tables.joins[id]
+            record = self._records[row.event]
+            record.holders += 1
+            self._ledger.joins.add(
+                Entry(
+                    id, self._step(row.step), self._scopes[row.scope], row.branch, row.slot, record
+                )
+            )
+
+    def _load_requests(self) -> None:
+        for row in sorted(self._tables.requests.values(), key=lambda row: row.number):
+            scope = self._scopes[row.scope]
+            request = Request(row.event, row.number, scope, row.branch, row.recoveries)
+            scope.members[request] = None
+            self._ledger.requests[row.id] = request
+            if row.delivery:
+                delivery = request.delivery = self._deliveries[row.delivery]
+                request.effect = next(
+                    effect for effect in delivery.effects or () if effect.request == row.id
+                )
+
+    def _queue(self) -> None:
+        ledger = self._ledger
+        for delivery in sorted(self._deliveries.values(), key=lambda delivery: delivery.order):
+            if delivery.due is None:
+                ledger.active += 1
+                ledger.dispatch.add(delivery)
+            else:
+                ledger.delayed += 1
+                delivery.phase = "delayed"
+                delivery.timer = ledger.timers.set(delivery.due, "delay", delivery)
