@@ -1,0 +1,1 @@
+"""The only place that starts tasks: lanes, streams, resources, the handle."""

@@ -1,0 +1,339 @@
+"""The handle of a run: what the user holds while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+from .._events import Event, InputRequestEvent, StopEvent
+from .._exceptions import (
+    InputRequiredError,
+    NoHandlerError,
+    RunCancelledError,
+    RunEndedError,
+    RunSuspendedError,
+    StepFailedError,
+)
+from .._machine import Outcome
+from .._snapshot import Snapshot
+from ._history import History
+from ._runner import Runner
+from ._streams import EventStream, Overflow
+
+__all__ = ["Run", "RunStatistics", "RunStatus", "StepStatistics", "outcome_of"]
+
+R = TypeVar("R", covariant=True)
+
+RunStatus = Literal["running", "paused", "suspended", "completed", "failed", "cancelled"]
+
+
+@attrs.frozen
+class StepStatistics:
+    """The counts of one step.
+
+    Attributes:
+        waiting: deliveries that wait for a slot or for dispatch.
+        running: attempts that run now.
+        done: invocations handled.
+        failed: invocations that failed for good.
+        retried: attempts that were repeated after a failure.
+    """
+
+    waiting: int
+    running: int
+    done: int
+    failed: int
+    retried: int
+
+
+@attrs.frozen
+class RunStatistics:
+    """The counts of a run at one moment.
+
+    Attributes:
+        steps: by the name of the step, in the order of the workflow's list.
+        active_time: seconds in which the run was neither paused nor only waiting for a human; only
+            measured for a workflow with a ``timeout``, else 0.
+    """
+
+    steps: Mapping[str, StepStatistics]
+    active_time: float
+
+
+class Run(Generic[R]):
+    """A run of a workflow, as an asynchronous context manager.
+
+    ::
+
+        async with workflow.start(name="Ada") as run:
+            async for event in run.stream_events():
+                print(event)
+            result = await run.result()
+
+    Leaving the block waits for the run. An exception in the block cancels the run and is raised
+    itself; an outer cancellation cancels it. A run that fails does not cancel the block: its error is
+    raised by :meth:`result`, or on leaving if nobody fetched it. A run that could only go on with the
+    handle's help (paused, waiting for input, idle for external events) is suspended on leaving, which
+    raises the error that carries the snapshot.
+
+    All synchronous methods belong to the event loop's thread.
+    """
+
+    def __init__(self, run_id: str, make_runner: Callable[[], Runner]) -> None:
+        self._run_id = run_id
+        self._make_runner = make_runner
+        self._started: Runner | None = None
+        self._group: TaskGroup | None = None
+        self._fetched = False
+
+    def __repr__(self) -> str:
+        status = "not started" if self._started is None else self.status
+        return f"<Run {self._run_id!r} {status}>"
+
+    async def __aenter__(self) -> Run[R]:
+        if self._started is not None:
+            raise RuntimeError("a run can be entered once; start another with workflow.start()")
+        self._started = self._make_runner()
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._started.drive, name=f"run {self._run_id}")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        runner, group = self._runner, self._group
+        assert group is not None
+        if exc is None:
+            runner.machine.close(runner.clock())
+        else:
+            runner.machine.cancel(runner.clock())
+        runner.after_input()
+        try:
+            # Without the exception: a task group would wrap it into a group.
+            await group.__aexit__(None, None, None)
+        except anyio.get_cancelled_exc_class():
+            if exc is None:
+                raise
+        if exc is None and not self._fetched:
+            self._raise_unfetched()
+
+    def _raise_unfetched(self) -> None:
+        outcome = self._outcome
+        if outcome.kind == "failed" or (
+            outcome.kind == "suspended" and not self._runner.suspend_asked
+        ):
+            outcome_of(self._runner)
+
+    # ---- what can be read ----------------------------------------------------------------------
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run; the same after a resume."""
+        return self._run_id
+
+    @property
+    def status(self) -> RunStatus:
+        """What the run is doing, or how it ended."""
+        machine = self._runner.machine
+        if machine.outcome is not None:
+            return machine.outcome.kind
+        return "paused" if machine.paused else "running"
+
+    @property
+    def requests(self) -> tuple[InputRequestEvent, ...]:
+        """The open requests for input, in the order in which they were made."""
+        return tuple(self._runner.machine.requests)
+
+    @property
+    def history(self) -> History:
+        """What happened, as typed facts; the newest ``Workflow(history=...)`` of them."""
+        return self._runner.history
+
+    def statistics(self) -> RunStatistics:
+        """Count what each step has done and has to do."""
+        runner = self._runner
+        return RunStatistics(
+            {
+                step.plan.name: StepStatistics(
+                    step.pending, step.running, step.done, step.failed, step.retried
+                )
+                for step in runner.machine.counts()
+            },
+            runner.machine.active_time(runner.clock()),
+        )
+
+    def stream_events(
+        self, *, buffer: int = 1024, overflow: Overflow = "error", lifecycle: bool = False
+    ) -> EventStream:
+        """Watch the run: what steps write to the stream, and requests for input.
+
+        Args:
+            buffer: how many events may wait for this subscriber.
+            overflow: what happens to a subscriber that lags; see :class:`EventStream`.
+            lifecycle: show lifecycle facts (:class:`LifecycleEvent`), too.
+        """
+        runner = self._runner
+        stream = runner.broadcast.subscribe(buffer=buffer, overflow=overflow, lifecycle=lifecycle)
+        runner.follow_facts()
+        return stream
+
+    # ---- the end -------------------------------------------------------------------------------
+
+    async def result(self) -> R:
+        """Wait for the end of the run and return its result.
+
+        Raises:
+            StepFailedError: a step failed, from its exception.
+            WorkflowError: the run ended otherwise without a result; see the error tree.
+        """
+        self._fetched = True
+        await self._runner.ended.wait()
+        return cast("R", outcome_of(self._runner))
+
+    def cancel(self) -> None:
+        """Cancel the run. Leaving the block waits until everything of it has finished."""
+        runner = self._runner
+        runner.machine.cancel(runner.clock())
+        runner.after_input()
+
+    async def suspend(self, *, grace: float = 0) -> Snapshot:
+        """End the run so that it can go on from the snapshot, perhaps in another process.
+
+        Dispatch stops. Running steps have ``grace`` seconds to finish; then they are cancelled, and
+        what they were handling will be delivered again without an attempt used up. Worker threads
+        can't be cancelled and are waited for. If this call is itself cancelled, the run is suspended
+        without further grace.
+
+        Args:
+            grace: seconds.
+
+        Raises:
+            RunEndedError: the run had ended, or ended during the grace time.
+            StateValueError: something in the run can't be written to a snapshot.
+        """
+        runner = self._going()
+        runner.suspend_asked = True
+        runner.machine.pause(runner.clock())
+        try:
+            if grace > 0:
+                with anyio.move_on_after(grace):
+                    await runner.wait_until_quiet()
+        finally:
+            runner.suspend()
+        await runner.ended.wait()
+        if self._outcome.kind != "suspended":
+            raise RunEndedError(f"run {self._run_id!r} ended before it could be suspended")
+        return runner.final_snapshot()
+
+    # ---- steering ------------------------------------------------------------------------------
+
+    def send_event(self, event: Event) -> None:
+        """Send an event into the run from outside.
+
+        Raises:
+            TypeError: ``event`` is no event.
+            NoHandlerError: no step accepts it; the run goes on.
+            RunEndedError: the run has ended.
+            WorkflowFullError: a step that accepts it has ``max_pending`` deliveries waiting.
+        """
+        runner = self._going()
+        if not isinstance(event, Event):
+            raise TypeError(f"send_event takes an event, not {type(event).__qualname__}")
+        runner.send_from_outside(event)
+
+    def respond_to_input(self, request_id: str, response: Any) -> None:
+        """Answer a request.
+
+        Raises:
+            UnknownRequestError: no such request is open; ``reason`` says why.
+            RunEndedError: the run has ended.
+        """
+        runner = self._going()
+        runner.machine.respond(request_id, response, runner.clock())
+        runner.after_input()
+
+    def pause(self) -> None:
+        """Stop dispatch at once. What is running goes on; events and answers are taken.
+
+        Raises:
+            RunEndedError: the run has ended.
+        """
+        runner = self._going()
+        runner.machine.pause(runner.clock())
+        runner.after_input()
+
+    def resume(self) -> None:
+        """Dispatch again after a :meth:`pause`.
+
+        Raises:
+            RunEndedError: the run has ended.
+        """
+        runner = self._going()
+        runner.machine.resume(runner.clock())
+        runner.after_input()
+
+    def snapshot(self) -> Snapshot:
+        """Write down all that the run needs to go on from this moment.
+
+        Events that are being handled count as not handled. Works also when the run has failed, was
+        cancelled or suspended: what was not handled is still there.
+
+        Raises:
+            RunEndedError: the run has completed; there is nothing to go on with.
+            StateValueError: an event holds something that can't be written, with type and field.
+        """
+        runner = self._runner
+        outcome = runner.machine.outcome
+        if outcome is not None and outcome.kind == "completed":
+            raise RunEndedError(f"run {self._run_id!r} has completed")
+        return runner.snapshot()
+
+    # ---- inside --------------------------------------------------------------------------------
+
+    @property
+    def _runner(self) -> Runner:
+        if self._started is None:
+            raise RuntimeError("the run has not been started; write: async with workflow.start()")
+        return self._started
+
+    @property
+    def _outcome(self) -> Outcome:
+        outcome = self._runner.machine.outcome
+        assert outcome is not None, "the run has ended"
+        return outcome
+
+    def _going(self) -> Runner:
+        runner = self._runner
+        if runner.machine.outcome is not None:
+            raise RunEndedError(f"run {self._run_id!r} has ended: {runner.machine.outcome.kind}")
+        return runner
+
+
+def outcome_of(runner: Runner) -> Any:
+    """Return what a run that has ended returns, or raise what it raises."""
+    outcome = runner.machine.outcome
+    assert outcome is not None, "the run has ended"
+    if outcome.kind == "completed":
+        event = outcome.event
+        return event.result if type(event) is StopEvent else event
+    if outcome.kind == "cancelled":
+        raise RunCancelledError(f"run {runner.run_id!r} was cancelled")
+    if outcome.kind == "suspended":
+        snapshot = runner.final_snapshot()
+        if snapshot.requests and not runner.suspend_asked:
+            raise InputRequiredError(snapshot, snapshot.requests)
+        raise RunSuspendedError(snapshot)
+    error = outcome.error
+    assert error is not None
+    if isinstance(error, StepFailedError):
+        raise error from error.error
+    raise error

@@ -1,0 +1,189 @@
+"""Lanes: tasks that run one invocation after another.
+
+The runner does not start a task per event. A lane takes the next invocation from the machine, runs it,
+reports how it ended and goes on with the next. Before it runs a step while more work waits, it sees to
+it that a spare lane is scheduled; the spare gets to run only if this one suspends. Steps that do not
+suspend share one task, each suspended step costs one spawn, and concurrency has no bound but the steps'
+limits.
+
+A lane must be invisible to a step:
+
+* It awaits the step plainly, inside the scope that its task has anyway; to cancel a step is to cancel
+  its lane while the step runs. It never awaits between taking an invocation and running it.
+* It is reused only if spotless: not cancelled, its context unchanged, no cancellation request left
+  over. Otherwise it retires and another takes its place.
+* It never runs a step inside an ``except`` block, where a ``raise`` would mean something else.
+* It lets the event loop have its turn on a budget, so that steps that never suspend can't starve it or
+  outrun a cancellation: it retires if a spare is waiting, else it passes a checkpoint.
+* A scope that a step left open surfaces when the lane ends; it then tells its recent steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from contextvars import Context as ContextVars
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from .._context import Context
+from .._events import Event
+from .._machine import Delivery, Outputs
+from ._bodies import check_returned
+from ._failures import cancelled_from_outside, without_cancellations
+
+if TYPE_CHECKING:
+    from anyio import TaskHandle
+
+    from ._runner import Runner
+
+__all__ = ["Lane"]
+
+_HOPS_PER_TURN = 64
+_SECONDS_PER_TURN = 0.0005
+_RECENT_STEPS = 8
+_NO_RESOURCES: Mapping[str, object] = {}
+
+
+class Lane:
+    """One task that runs invocations.
+
+    A scope or task group that a step left open, or one of another's that it closed, surfaces as a
+    ``RuntimeError`` at the end of the task; the runner makes it the run's, with a note that names the
+    steps of :attr:`recent`.
+
+    Attributes:
+        recent: the names of the steps it ran last.
+        task: the handle of its task, once it was started.
+    """
+
+    __slots__ = ("_clean", "_runner", "recent", "task")
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._clean: ContextVars | None = None
+        self.recent: deque[str] = deque(maxlen=_RECENT_STEPS)
+        self.task: TaskHandle[None] | None = None
+
+    def cancel(self) -> None:
+        """Cancel the step that this lane runs, and with it the lane."""
+        assert self.task is not None, "a lane that runs a step has been started"
+        self.task.cancel()
+
+    async def run(self) -> None:
+        """Run invocations until there is none, the lane is not spotless, or its turn is over."""
+        runner = self._runner
+        runner.lane_started(self)
+        machine, clock, streams = runner.machine, runner.clock, runner.broadcast
+        self._clean = copy_context()
+        now = turn = clock()
+        hops = 0
+        while not streams.congested and (delivery := machine.take(now)) is not None:
+            if delivery.resumes:
+                runner.wake(delivery)
+                continue
+            if machine.backlog:
+                runner.want_lane()
+            if not runner.shares_lanes(delivery):
+                runner.start_alone(delivery)
+                continue
+            await self.attempt(delivery)
+            now = clock()
+            if not self._is_spotless(delivery):
+                await self._wash()
+                break
+            hops += 1
+            if hops >= _HOPS_PER_TURN or now - turn > _SECONDS_PER_TURN:
+                if runner.has_spare:
+                    break
+                await checkpoint()
+                now = turn = clock()
+                hops = 0
+        runner.lane_ended(self)
+
+    async def run_alone(self, delivery: Delivery) -> None:
+        """Run one invocation in a task of its own."""
+        await self.attempt(delivery)
+        await self._wash()
+        self._runner.lane_ended(self)
+
+    async def attempt(self, delivery: Delivery) -> None:
+        """Run one attempt and report how it ended."""
+        runner = self._runner
+        step = runner.steps[delivery.step.index]
+        delivery.carrier = self
+        self.recent.append(step.name)
+        context = Context(runner, delivery, step.kind == "sync") if step.wants_context else None
+        returned: Any = None
+        outputs: Outputs | None = None
+        error: BaseException | None = None
+        try:
+            if step.plain:
+                returned = await step.call((delivery.records[0].event,), context, _NO_RESOURCES)
+            else:
+                returned = await runner.run_body(step, delivery, context)
+            if returned is not None and not isinstance(returned, Event):
+                returned = check_returned(step.name, returned)
+            if context is not None:
+                outputs = context.settle()
+        except BaseException as exc:
+            error = exc
+        if context is not None:
+            context.close()
+        if error is None:
+            runner.machine.succeeded(delivery, returned, outputs, runner.clock())
+        else:
+            self._report(delivery, error)
+        if runner.machine.orders or runner.machine.outcome is not None:
+            runner.after_input()
+
+    def _report(self, delivery: Delivery, error: BaseException) -> None:
+        """Tell the machine what the exception that came out of a step means."""
+        runner = self._runner
+        if isinstance(error, GeneratorExit):
+            raise error  # the event loop is gone; nothing may be awaited any more
+        failure = without_cancellations(error)
+        if failure is None and delivery.doom == "timeout":
+            failure = runner.timeout_of(delivery, error)
+        elif failure is None:
+            outside = cancelled_from_outside()
+            if outside or delivery.doom is not None or runner.machine.outcome is not None:
+                runner.released(delivery)
+                if outside and delivery.doom is None:
+                    raise error
+                return
+            # Nobody cancelled this step: it awaited something that was cancelled.
+            failure = error
+        runner.failed(delivery, failure)
+
+    def _is_spotless(self, delivery: Delivery) -> bool:
+        """Whether the next step would not notice that another ran in this task before it."""
+        if delivery.doom is not None or self._runner.stopping:
+            return False
+        if self._runner.on_asyncio:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                return False
+        try:
+            return copy_context() == self._clean
+        except Exception:
+            # A step left a value behind that can't even be compared.
+            return False
+
+    async def _wash(self) -> None:
+        """Take back cancellation requests that a step left on its own task."""
+        if not self._runner.on_asyncio or cancelled_from_outside():
+            return
+        task = asyncio.current_task()
+        if task is None or not task.cancelling():
+            return
+        try:
+            await checkpoint()  # absorbs a request that has not been delivered yet
+        except asyncio.CancelledError:
+            pass
+        while task.cancelling():
+            task.uncancel()
