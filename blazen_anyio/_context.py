@@ -116,6 +116,12 @@ class Context:
             self._state = self._runtime.new_state()
         return self._state
 
+    @state.setter
+    def state(self, state: State) -> None:
+        # Python writes the result of ``ctx.state |= {...}`` back, which is the same object.
+        if state is not self._state:
+            raise AttributeError("ctx.state can't be replaced; write its keys: ctx.state[key] = ...")
+
     # ---- what takes effect with the attempt ----------------------------------------------------
 
     def send_event(self, event: Event, *, immediate: bool = False, delay: float = 0) -> None:

@@ -132,9 +132,16 @@ class StepFailed(Event, event_type="blazen::StepFailed"):
             error=error,
             attempts=attempts,
             error_type=f"{kind.__module__}.{kind.__qualname__}",
-            message=str(error),
+            message=_message_of(error),
             traceback_text="".join(_traceback.format_exception(error)),
         )
+
+
+def _message_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # what the user's __str__ raises must not stand in for the failure itself
+        return "<str() of the exception failed>"
 
 
 class LifecycleEvent(Event, event_type="blazen::LifecycleEvent"):

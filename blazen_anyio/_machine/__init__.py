@@ -1,7 +1,7 @@
 """The machine: decides everything that happens in a run, without I/O. See :mod:`.machine`."""
 
 from .facts import Fact, FactKind, RawFact
-from .live import Delivery, Effect, Record
+from .live import Child, Delivery, Effect, Record
 from .machine import Machine
 from .outcome import Cancel, Offer, Order, Outcome, Outputs, Show
 from .plan import Mode, Plan, Route, StepPlan
@@ -11,6 +11,7 @@ from .tables import unknown_steps
 __all__ = [
     "ROOT",
     "Cancel",
+    "Child",
     "Delivery",
     "Delta",
     "Effect",

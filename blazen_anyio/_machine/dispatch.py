@@ -2,9 +2,9 @@
 
 One queue holds the deliveries in the order of their commits. A delivery whose step is full moves to
 that step's own queue, so that it never blocks another step; when the step frees a slot, its oldest
-goes ahead of everything that has not been looked at yet (a small heap, oldest first). Each delivery is looked at twice at most,
-which keeps dispatch linear. Work is conserved: :meth:`Dispatch.take` returns ``None`` only if nothing
-may run now.
+goes ahead of everything that has not been looked at yet (a small heap, oldest first). Each delivery
+is looked at twice at most, which keeps dispatch linear. Work is conserved: :meth:`Dispatch.take`
+returns ``None`` only if nothing may run now.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 
-from .live import Delivery
+from .live import Delivery, Effect
 from .plan import Plan, StepPlan
 
 __all__ = ["Dispatch", "StepState"]
@@ -50,7 +50,17 @@ class StepState:
         self.done = 0
         self.failed = 0
         self.retried = 0
-        self.wants_room: deque[Delivery] = deque()
+        self.wants_room: deque[tuple[Delivery, Effect]] = deque()
+
+    def block(self, delivery: Delivery) -> None:
+        """Let a delivery wait for a slot, in the order of the queue."""
+        full = self.full
+        if not full or full[-1].order < delivery.order:
+            full.append(delivery)
+            return
+        # It was next for a slot that an older one has got: its place is near the head.
+        later = (place for place, other in enumerate(full) if other.order > delivery.order)
+        full.insert(next(later, len(full)), delivery)
 
 
 class Dispatch:
@@ -67,12 +77,18 @@ class Dispatch:
 
     def add(self, delivery: Delivery) -> None:
         """Queue a delivery behind all others."""
+        if delivery.phase != "held":
+            self.steps[delivery.step.index].pending += 1
         delivery.phase = "ready"
-        self.steps[delivery.step.index].pending += 1
         self._ready.append(delivery)
 
+    def hold(self, delivery: Delivery) -> None:
+        """Count a delivery as pending that may not be queued before its commit is durable."""
+        delivery.phase = "held"
+        self.steps[delivery.step.index].pending += 1
+
     def put_back(self, delivery: Delivery) -> None:
-        """Queue a delivery in its old place: it was taken before and comes back unhandled."""
+        """Queue a delivery in its old place: it was taken before and is not handled yet."""
         delivery.phase = "ready"
         self.steps[delivery.step.index].pending += 1
         heapq.heappush(self._freed, (delivery.order, delivery))
@@ -98,11 +114,13 @@ class Dispatch:
                 delivery = self._ready.popleft()
             else:
                 return None
-            if delivery.phase != "ready":
-                continue
             step = self.steps[delivery.step.index]
+            if delivery.phase != "ready":
+                if step.full and step.limit is not None and step.running < step.limit:
+                    self._free_next(step)  # it was next for a slot and was dropped
+                continue
             if step.limit is not None and step.running >= step.limit:
-                step.full.append(delivery)
+                step.block(delivery)
                 continue
             step.pending -= 1
             step.running += 1
@@ -111,7 +129,7 @@ class Dispatch:
             return delivery
 
     def drop(self, delivery: Delivery) -> None:
-        """Take a queued delivery out of the run. The queues skip it when they come to it."""
+        """Take a pending delivery out of the run. The queues skip it when they come to it."""
         delivery.phase = "gone"
         self.steps[delivery.step.index].pending -= 1
 
@@ -120,7 +138,10 @@ class Dispatch:
         self.running -= 1
         state = self.steps[step.index]
         state.running -= 1
-        full = state.full
+        self._free_next(state)
+
+    def _free_next(self, step: StepState) -> None:
+        full = step.full
         while full:
             delivery = full.popleft()
             if delivery.phase == "ready":

@@ -11,8 +11,6 @@ and given again. While a step waits in the engine it holds no slot and its time 
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from .._events import Event, InputRequestEvent
 from .._exceptions import NonDeterministicStepError
 from .ledger import Ledger
@@ -60,7 +58,7 @@ class Early:
     def _give(self, delivery: Delivery, event: Event, effect: Effect, scope: Scope) -> None:
         effect.scope = scope
         branch = delivery.branch
-        if scope is delivery.opened:
+        if scope is not delivery.scope:
             branch = scope.items
             scope.items += 1
             self._ledger.touch_scope(scope)
@@ -102,21 +100,14 @@ class Early:
             self._start_over(delivery)
         if delivery.step.generates:
             self._opened(delivery)  # a generator that yielded nothing is an empty fan-out
-            self._let_go(delivery)
+            self._scopes.release(delivery)
 
     def give_up(self, delivery: Delivery) -> None:
         """What the invocation fanned out early counts no more."""
         if delivery.opened is not None:
-            self._scopes.abandon(delivery.opened)
-            self._let_go(delivery)
-
-    def _let_go(self, delivery: Delivery) -> None:
-        """The generator adds no more to its scope."""
-        opened = delivery.opened
-        if opened is not None:
-            delivery.opened = opened.held_by = None
-            self._ledger.touch_scope(opened)
-            self._ledger.leave(opened, delivery)
+            if not delivery.opened.closing:  # else its gather has what it wants
+                self._scopes.abandon(delivery.opened)
+            self._scopes.release(delivery)
 
     # ---- waiting inside a step -----------------------------------------------------------------
 
@@ -150,43 +141,21 @@ class Early:
             self._suspend(delivery, effect, now)
         return effect
 
-    def candidates(self, effect: Effect, kinds: tuple[type[Event], ...]) -> list[Record]:
-        """The events in the mailbox that a wait could claim, oldest first."""
-        return [
-            record for record in self._ledger.mailbox.values() if isinstance(record.event, kinds)
-        ]
-
     def claim(self, delivery: Delivery, effect: Effect, record: Record) -> None:
         """Give an event of the mailbox to the wait that claimed it."""
         ledger = self._ledger
         del ledger.mailbox[record.id]
         record.mailbox = False
+        ledger.touch_record(record)
         ledger.let_go(record)
-        self._settle(delivery, effect, "answered", record.event)
-
-    def answered(self, delivery: Delivery, effect: Effect, response: Any) -> None:
-        """Give the answer to the step that asked, whether it waits for it already or not yet."""
-        self._settle(delivery, effect, "answered", response)
+        ledger.settle_effect(effect, delivery, "answered", record.event)
 
     def timed_out(self, delivery: Delivery, effect: Effect) -> None:
         """A wait is over without what it waited for."""
         request = self._ledger.requests.get(effect.request)
         if request is not None:
             self._ledger.close_request(request, "withdrawn")
-        self._settle(delivery, effect, "timed_out", None)
-
-    def _settle(
-        self,
-        delivery: Delivery,
-        effect: Effect,
-        how: Literal["answered", "timed_out"],
-        answer: Any,
-    ) -> None:
-        effect.settled = how
-        effect.answer = answer
-        self._ledger.touch_effect(effect)
-        if self._ledger.waiting.get(delivery) is effect:
-            self._ledger.resume_attempt(delivery)
+        self._ledger.settle_effect(effect, delivery, "timed_out", None)
 
     def _suspend(self, delivery: Delivery, effect: Effect, now: float) -> None:
         self._ledger.suspend_attempt(delivery, effect, now)

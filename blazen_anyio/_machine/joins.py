@@ -15,7 +15,7 @@ from .live import Record, Scope
 from .plan import StepPlan
 from .records import JoinRow
 
-__all__ = ["Entry", "Joins", "gather_order"]
+__all__ = ["Entry", "Joins", "gather_order", "path_within"]
 
 Place = tuple[int, int, int, int | str]
 """(index of the step, id of the scope, branch, slot)"""
@@ -23,7 +23,10 @@ Place = tuple[int, int, int, int | str]
 
 @attrs.frozen(eq=False)
 class Entry:
-    """One event that waits; ``id`` ascends in order of arrival."""
+    """One event that waits.
+
+    ``id`` ascends in order of arrival; ``path`` is :func:`path_within`, or empty in its own scope.
+    """
 
     id: int
     step: StepPlan
@@ -31,6 +34,7 @@ class Entry:
     branch: int
     slot: int | str
     record: Record
+    path: tuple[int, ...] = ()
 
     @property
     def place(self) -> Place:
@@ -44,6 +48,7 @@ class Entry:
             branch=self.branch,
             slot=self.slot,
             event=self.record.id,
+            path=self.path,
         )
 
 
@@ -108,9 +113,21 @@ def gather_order(entry: Entry) -> tuple[int, ...]:
     First the item of the fan-out; within it, for nested fan-outs, the inner scope and its item; then
     the cause, then the order in which that cause sent.
     """
-    path: list[int] = [entry.record.position, entry.record.cause]
-    scope, branch = entry.record.scope, entry.record.branch
-    while scope is not entry.scope:
+    record = entry.record
+    if not entry.path:
+        return (record.branch, record.cause, record.position)
+    return (*entry.path, record.cause, record.position)
+
+
+def path_within(record: Record, outer: Scope) -> tuple[int, ...]:
+    """Where an event of a nested fan-out stands within an outer one.
+
+    The item of the outer fan-out, then the inner scope and its item, and so on inwards. Noted when
+    the event is joined, because the inner scopes may be over before the outer one is.
+    """
+    path: list[int] = []
+    scope, branch = record.scope, record.branch
+    while scope is not outer:
         path += (branch, scope.id)
         assert scope.parent is not None, "an entry's scope encloses its event's"
         scope, branch = scope.parent, scope.branch

@@ -20,10 +20,10 @@ from .dispatch import Dispatch
 from .facts import RawFact
 from .joins import Entry, Joins
 from .journal import Journal
-from .live import Delivery, Effect, Record, Request, Scope
+from .live import Child, Delivery, Effect, Record, Request, Scope
 from .outcome import Cancel, Order, Outcome, Show
 from .plan import Plan, StepPlan
-from .records import ROOT, Delta, RunRow, StateRow
+from .records import ROOT, Delta, MemoRow, RunRow, StateRow
 from .timers import Timers
 
 __all__ = ["Ledger"]
@@ -32,20 +32,30 @@ _CLOSED_REQUESTS_KEPT = 1000
 
 
 class _Held:
-    """What a commit will let out once it is durable."""
+    """What a commit will let out once it is durable.
+
+    A delivery comes with its place in the queue: if it has another by then, a later commit lets it
+    out.
+    """
 
     __slots__ = ("deliveries", "facts", "outcome", "sequence", "shows")
 
     def __init__(self) -> None:
         self.sequence = 0
-        self.deliveries: list[Delivery] = []
+        self.deliveries: list[tuple[Delivery, int]] = []
         self.shows: list[Show] = []
         self.facts: list[RawFact] = []
         self.outcome: Outcome | None = None
 
 
 class Ledger:
-    """The live data of one run."""
+    """The live data of one run.
+
+    Attributes:
+        asked: the steps and types of requests that the change under way has opened, for facts.
+        ending: how the run ends; decided, though perhaps not durable yet. The first one counts.
+        outcome: how the run has ended.
+    """
 
     def __init__(self, plan: Plan, *, journaled: bool, gated: bool) -> None:
         self.plan = plan
@@ -57,10 +67,13 @@ class Ledger:
         self.closed_requests: dict[str, Literal["answered", "withdrawn"]] = {}
         self.mailbox: dict[int, Record] = {}
         self.waiting: dict[Delivery, Effect] = {}
+        self.resting: dict[Delivery, None] = {}
         self.state: dict[str, Any] = {}
         self.versions: dict[str, int] = {}
         self.drained: deque[Scope] = deque()
+        self.ending: Outcome | None = None
         self.outcome: Outcome | None = None
+        self.asked: deque[tuple[str | None, str]] = deque()
         self.orders: deque[Order] = deque()
         self.deltas: deque[Delta] = deque()
         self.sequence = 0
@@ -92,6 +105,11 @@ class Ledger:
             self.journal.put("events", record.id, record.row)
         return record
 
+    def forget_record(self, record: Record) -> None:
+        """Nothing needs the record."""
+        if self.journal is not None:
+            self.journal.remove("events", record.id)
+
     def touch_record(self, record: Record) -> None:
         """The record's row has changed."""
         if self.journal is not None:
@@ -104,8 +122,8 @@ class Ledger:
     def let_go(self, record: Record) -> None:
         """Something needs the record no longer."""
         record.holders -= 1
-        if not record.holders and self.journal is not None:
-            self.journal.remove("events", record.id)
+        if not record.holders:
+            self.forget_record(record)
 
     def deliver(
         self,
@@ -130,21 +148,22 @@ class Ledger:
         if self.gate is None:
             self.dispatch.add(delivery)
         else:
-            delivery.phase = "held"
-            self._held.deliveries.append(delivery)
+            self.dispatch.hold(delivery)
+            self._held.deliveries.append((delivery, delivery.order))
 
     def unqueue(self, delivery: Delivery) -> None:
         """Take a delivery that the runner does not have out of its queue or timer."""
         if delivery.phase == "delayed":
             self.wake(delivery)
-        elif delivery.phase == "ready":
+        else:
             self.dispatch.drop(delivery)
+            self.give_room(delivery.step)
 
     def put_off(self, delivery: Delivery, due: float) -> None:
         """Let a delivery wait until ``due``; then it queues behind what is there."""
         delivery.phase = "delayed"
         delivery.due = due
-        delivery.order = self.new_id()
+        delivery.order = self.new_id()  # of those due at the same time the first put off is first
         delivery.timer = self.timers.set(due, "delay", delivery)
         self.active -= 1
         self.delayed += 1
@@ -155,8 +174,10 @@ class Ledger:
         if delivery.timer is not None:
             self.timers.drop(delivery.timer)
         delivery.timer = delivery.due = None
+        delivery.order = self.new_id()
         self.delayed -= 1
         self.active += 1
+        self.touch(delivery)
 
     def settle(self, delivery: Delivery) -> None:
         """A delivery is handled, or counts no more: its token is spent.
@@ -170,13 +191,23 @@ class Ledger:
             self.let_go(record)
         if self.journal is not None:
             self.journal.remove("deliveries", delivery.id)
-            for effect in delivery.effects or ():
-                self.journal.remove("effects", (delivery.id, effect.number))
+        if delivery.effects is not None:
+            self._forget_effects(delivery.effects)
+        if delivery.children is not None:
+            self.forget_children(delivery)
+        if delivery.memos is not None:
+            self._forget_memos(delivery, delivery.memos)
 
     def touch(self, delivery: Delivery) -> None:
         """The delivery's row has changed."""
         if self.journal is not None:
             self.journal.put("deliveries", delivery.id, delivery.row)
+
+    def _forget_effects(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            self.forget_effect(effect)
+            if effect.request in self.requests:
+                self.close_request(self.requests[effect.request], "withdrawn")
 
     def forget_effect(self, effect: Effect) -> None:
         """The effect was undone."""
@@ -187,6 +218,36 @@ class Ledger:
         """The effect's row is new or has changed."""
         if self.journal is not None:
             self.journal.put("effects", (effect.delivery, effect.number), effect.row)
+
+    # ---- children and memos --------------------------------------------------------------------
+
+    def touch_child(self, child: Child) -> None:
+        """The child's row is new or has changed."""
+        if self.journal is not None:
+            self.journal.put("children", (child.delivery, child.number), child.row)
+
+    def forget_children(self, delivery: Delivery) -> None:
+        """The child runs of an invocation count no more: its next attempt runs its own."""
+        children = delivery.children
+        if children is None:
+            return
+        delivery.children = None
+        if self.journal is not None:
+            for child in children.runs:
+                self.journal.remove("children", (child.delivery, child.number))
+
+    def remember(self, delivery: Delivery, name: str, value: Any) -> None:
+        """Keep a result with an invocation."""
+        delivery.memos = delivery.memos or {}
+        delivery.memos[name] = value
+        if self.journal is not None:
+            row = MemoRow(delivery=delivery.id, name=name, value=value)
+            self.journal.put("memos", (delivery.id, name), lambda: row)
+
+    def _forget_memos(self, delivery: Delivery, memos: dict[str, Any]) -> None:
+        if self.journal is not None:
+            for name in memos:
+                self.journal.remove("memos", (delivery.id, name))
 
     # ---- attempts that wait in the engine ------------------------------------------------------
 
@@ -203,17 +264,57 @@ class Ledger:
         self.active -= 1
 
     def resume_attempt(self, delivery: Delivery) -> None:
-        """What a waiting attempt waited for is there: it queues for a slot."""
+        """What a waiting attempt waited for is there: it queues for a slot, behind the others."""
         self._stop_waiting(delivery)
+        delivery.order = self.new_id()
+        self.touch(delivery)
         self.admit(delivery)
+
+    def settle_effect(
+        self, effect: Effect, delivery: Delivery, how: Literal["answered", "timed_out"], answer: Any
+    ) -> None:
+        """A wait or request inside a step is over, whether its attempt waits in it now or not."""
+        effect.settled = how
+        effect.answer = answer
+        self.touch_effect(effect)
+        if self.waiting.get(delivery) is effect:
+            self.resume_attempt(delivery)
+
+    def give_room(self, step: StepPlan) -> None:
+        """Let the generators go on that wait for room in ``step``, if there is some.
+
+        All of them: one that goes on need not yield to this step again, and then nothing would wake
+        the next. So each may exceed the limit by one.
+        """
+        if step.max_pending is None:
+            return
+        state = self.dispatch.steps[step.index]
+        while state.wants_room and state.pending < step.max_pending:
+            delivery, effect = state.wants_room.popleft()
+            if self.waiting.get(delivery) is effect:
+                # Nothing is to be committed: it goes on in its old place.
+                self._stop_waiting(delivery)
+                self.dispatch.put_back(delivery)
+
+    def rest(self, delivery: Delivery, resting: bool) -> None:
+        """A running attempt can, or can't, do anything before somebody outside has done something."""
+        if resting and delivery not in self.resting:
+            self.resting[delivery] = None
+            self.active -= 1
+        elif not resting and delivery in self.resting:
+            del self.resting[delivery]
+            self.active += 1
 
     def end_attempt(self, delivery: Delivery) -> None:
         """The runner has reported the end of an attempt, wherever it was."""
+        if self.resting:
+            self.rest(delivery, False)
         if delivery.phase == "waiting":
             self._stop_waiting(delivery)
-        elif delivery.phase == "ready":
+        elif delivery.phase == "ready" or delivery.phase == "held":
             self.dispatch.drop(delivery)
-        elif delivery.phase == "running":
+            self.give_room(delivery.step)
+        else:
             self.dispatch.free(delivery.step)
         if delivery.timer is not None:
             self.timers.drop(delivery.timer)
@@ -258,10 +359,16 @@ class Ledger:
     # ---- joins ---------------------------------------------------------------------------------
 
     def join(
-        self, step: StepPlan, scope: Scope, branch: int, slot: int | str, record: Record
+        self,
+        step: StepPlan,
+        scope: Scope,
+        branch: int,
+        slot: int | str,
+        record: Record,
+        path: tuple[int, ...] = (),
     ) -> int:
         """Let a record wait in a joining step; return how many now wait in that place."""
-        entry = Entry(self.new_id(), step, scope, branch, slot, record)
+        entry = Entry(self.new_id(), step, scope, branch, slot, record, path)
         record.holders += 1
         if self.journal is not None:
             self.journal.put("joins", entry.id, entry.row)
@@ -283,6 +390,9 @@ class Ledger:
         """A question is open."""
         self.requests[request.id] = request
         request.scope.members[request] = None
+        if self.publish is not None:
+            asking = request.delivery.step.name if request.delivery is not None else None
+            self.asked.append((asking, request.event.event_type))
         if self.journal is not None:
             self.journal.put("requests", request.id, request.row)
         self._hold_or(self._held.shows, Show(request.event))
@@ -318,19 +428,25 @@ class Ledger:
 
     def tell(self, fact: RawFact) -> None:
         """Publish a fact, as soon as the commit it belongs to is durable."""
-        if self.publish is None:
-            return
+        assert self.publish is not None, "nobody listens"
         if self.gate is None:
             self.publish(fact)
         else:
             self._held.facts.append(fact)
 
     def end(self, outcome: Outcome) -> None:
-        """End the run with the commit under way; the first end counts."""
-        if self.gate is None:
-            self.outcome = self.outcome or outcome
-        else:
-            self._held.outcome = self._held.outcome or outcome
+        """End the run with the commit under way."""
+        if self.ending is None:
+            self.ending = outcome
+            if self.gate is None:
+                self.outcome = outcome
+            else:
+                self._held.outcome = outcome
+
+    def end_now(self, outcome: Outcome) -> None:
+        """End the run whatever is still to be made durable; an end that is not does not count."""
+        assert self.outcome is None, "a run ends once"
+        self.ending = self.outcome = outcome
 
     def commit(self) -> None:
         """Close the change under way: number it, cut its delta, let its effects out or hold them."""
@@ -349,8 +465,8 @@ class Ledger:
         assert self.gate is not None, "only a gated run holds anything"
         while self.gate and self.gate[0].sequence <= sequence:
             held = self.gate.popleft()
-            for delivery in held.deliveries:
-                if delivery.phase == "held":
+            for delivery, order in held.deliveries:
+                if delivery.phase == "held" and delivery.order == order:
                     self.dispatch.add(delivery)
             self.orders.extend(held.shows)
             if self.publish is not None:

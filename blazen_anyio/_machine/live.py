@@ -7,16 +7,28 @@ is that event on its way to one step, from the commit that emitted it until it i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from .._events import Event, InputRequestEvent
+from .._events import Event, InputRequestEvent, StopEvent
 from .plan import StepPlan
-from .records import ROOT, DeliveryRow, EffectRow, EventRow, RequestRow, ScopeRow
+from .records import ROOT, ChildRow, DeliveryRow, EffectRow, EventRow, RequestRow, ScopeRow
 
 if TYPE_CHECKING:
     from .timers import Timer
 
-__all__ = ["Carrier", "Delivery", "Doom", "Effect", "Phase", "Record", "Request", "Scope"]
+__all__ = [
+    "Carrier",
+    "Child",
+    "Children",
+    "Delivery",
+    "Doom",
+    "Effect",
+    "Phase",
+    "Record",
+    "Request",
+    "Scope",
+]
 
 Phase = Literal["held", "ready", "running", "waiting", "delayed", "gone"]
 """Where a delivery is: behind the commit gate, in a queue, with the runner, waiting in the engine
@@ -193,6 +205,52 @@ class Effect:
         )
 
 
+class Child:
+    """One child run of an invocation.
+
+    Attributes:
+        number: ascending from 0 within the invocation.
+        workflow: the name of the child's workflow.
+        save: writes the child run down as plain data; the runner's. ``None`` before it has begun.
+        saved: what was written down before this process took over.
+        result: the stop event of a child that has finished.
+    """
+
+    __slots__ = ("delivery", "number", "result", "save", "saved", "workflow")
+
+    def __init__(self, delivery: int, number: int, workflow: str) -> None:
+        self.delivery = delivery
+        self.number = number
+        self.workflow = workflow
+        self.save: Callable[[], Any] | None = None
+        self.saved: Any = None
+        self.result: StopEvent | None = None
+
+    def row(self) -> ChildRow:
+        saved = self.saved
+        if self.result is not None:
+            saved = None
+        elif self.save is not None:
+            saved = self.save()
+        return ChildRow(
+            delivery=self.delivery,
+            number=self.number,
+            workflow=self.workflow,
+            saved=saved,
+            result=self.result,
+        )
+
+
+class Children:
+    """The child runs of an invocation; ``begun`` is how many its attempt has asked for so far."""
+
+    __slots__ = ("begun", "runs")
+
+    def __init__(self) -> None:
+        self.runs: list[Child] = []
+        self.begun = 0
+
+
 class Delivery:
     """An event (or several, for a joining step) on its way to one step, until it is handled.
 
@@ -200,7 +258,7 @@ class Delivery:
 
     Attributes:
         id: unique in the run and the same on every attempt and redelivery.
-        order: its place in the queue; ascending, changed only when it is put off.
+        order: its place in the queue; ascending, a new one when it queues again behind the others.
         step: who handles it.
         records: what it handles.
         scope, branch, recoveries: the place in the run of what it emits.
@@ -215,6 +273,7 @@ class Delivery:
         resumes: handed out not to start an attempt but to wake the one that waited.
         opened: the scope that it fans out into early (a generator's).
         carrier: the runner's own: what runs the attempt. The machine does not look at it.
+        children: the child runs of its attempt; ``memos`` what ``ctx.once`` remembers.
         timer: what ends its delay or its attempt; ``time_left`` of the attempt while it waits.
     """
 
@@ -222,12 +281,14 @@ class Delivery:
         "attempts",
         "branch",
         "carrier",
+        "children",
         "cursor",
         "doom",
         "due",
         "effects",
         "first_tried",
         "id",
+        "memos",
         "opened",
         "order",
         "phase",
@@ -271,6 +332,8 @@ class Delivery:
         self.waiting_for: Effect | None = None
         self.resumes = False
         self.carrier: Carrier | None = None
+        self.children: Children | None = None
+        self.memos: dict[str, Any] | None = None
         self.opened: Scope | None = None
         self.timer: Timer | None = None
         self.time_left: float | None = None

@@ -29,7 +29,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._events import Event, InputRequestEvent, InputResponseEvent, StepFailed
+from .._events import Event, InputRequestEvent, InputResponseEvent, StepFailed, StopEvent
 from .._exceptions import (
     NoHandlerError,
     NonDeterministicStepError,
@@ -41,12 +41,12 @@ from .dispatch import StepState
 from .early import Early
 from .facts import FactKind, RawFact
 from .ledger import Ledger
-from .live import Delivery, Effect, Record
-from .outcome import Order, Outcome, Outputs
-from .plan import Mode, Plan
+from .live import Child, Children, Delivery, Effect, EffectKind, Record
+from .outcome import Offer, Order, Outcome, Outputs, Show
+from .plan import Plan, StepPlan
 from .records import Delta, Tables
 from .routing import ROUTER, Routing
-from .scopes import Scopes
+from .scopes import Scopes, is_dead
 from .tables import dump, load
 
 __all__ = ["Machine"]
@@ -85,6 +85,7 @@ class Machine:
         self.paused = False
         self._open = True
         self._suspending = False
+        self._told_end = False
         self._out = 0
         self._since = 0.0
 
@@ -109,6 +110,11 @@ class Machine:
         """Begin to run what was restored."""
         self._since = now
         self._tell("run_resumed", now)
+        self.orders.extend(Show(request) for request in self.requests)
+        for delivery in list(self._ledger.deliveries()):
+            opened = delivery.opened
+            if is_dead(delivery.scope) or (opened is not None and opened.closing):
+                self._scopes.discard(delivery)  # it was being cancelled
         self._commit(now)
 
     def snapshot(self, now: float) -> Tables:
@@ -131,14 +137,12 @@ class Machine:
     @property
     def backlog(self) -> bool:
         """Whether another :meth:`take` might hand something out now."""
-        return not self.paused and self._ledger.outcome is None and self._dispatch.backlog
+        return not self.paused and self._ledger.ending is None and self._dispatch.backlog
 
     @property
     def sooner(self) -> bool:
         """Whether :attr:`next_deadline` may be earlier than when this was last asked."""
-        timers = self._ledger.timers
-        sooner, timers.sooner = timers.sooner, False
-        return sooner
+        return self._ledger.timers.sooner
 
     @property
     def busy(self) -> bool:
@@ -186,11 +190,13 @@ class Machine:
     @property
     def next_deadline(self) -> float | None:
         """When :meth:`tick` is next due, if nothing else happens."""
-        due = self._ledger.timers.earliest()
-        if self.plan.timeout is None or self.outcome is not None or not self._is_active():
-            return due
-        limit = self._since + self.plan.timeout - self._ledger.active_time
-        return limit if due is None else min(due, limit)
+        self._ledger.timers.sooner = False
+        if self._ledger.ending is not None:
+            return None
+        due, limit = self._ledger.timers.earliest(), self._time_limit()
+        if due is None or limit is None:
+            return limit if due is None else due
+        return min(due, limit)
 
     # ---- events from outside -------------------------------------------------------------------
 
@@ -220,16 +226,12 @@ class Machine:
         self._account(now)
         request = self._routing.find_request(request_id)
         event = InputResponseEvent(request_id, response)
-        if request.effect is not None and request.delivery is not None:
-            self._tell("input_received", now, request.delivery.step.name, event.event_type)
-            self._ledger.close_request(request, "answered")
-            self._early.answered(request.delivery, request.effect, response)
-        elif self._routing.unaccepted(event, request.scope) is not None:
+        if self._routing.unaccepted(event, request.scope) is not None:
             self._fail_run(NoHandlerError(event, None), now)
             return
-        else:
-            self._tell("input_received", now, event_type=event.event_type)
-            self._routing.answer(event)
+        asking = request.delivery.step.name if request.delivery is not None else None
+        self._tell("input_received", now, asking, event.event_type)
+        self._routing.answer(event)
         self._commit(now)
 
     # ---- invocations ---------------------------------------------------------------------------
@@ -241,14 +243,14 @@ class Machine:
         Otherwise the runner calls the step and reports how it ended, exactly once.
         """
         ledger = self._ledger
-        if self.paused or ledger.outcome is not None:
+        if self.paused or ledger.ending is not None:
             return None
         delivery = self._dispatch.take()
         if delivery is None:
             return None
         step = delivery.step
         if step.max_pending is not None:
-            self._give_room(step.index)
+            ledger.give_room(step)
         if delivery.waiting_for is not None:
             self._resume(delivery, now)
             return delivery
@@ -256,6 +258,9 @@ class Machine:
         delivery.started = now
         delivery.cursor = 0
         delivery.resumes = False
+        delivery.doom = None
+        if delivery.children is not None:
+            delivery.children.begun = 0
         if step.timeout is not None:
             delivery.timer = ledger.timers.set(now + step.timeout, "timeout", delivery)
         if ledger.publish is not None:
@@ -284,7 +289,7 @@ class Machine:
             now: the time.
         """
         ledger = self._ledger
-        if ledger.outcome is not None or delivery.doom == "discard":
+        if ledger.ending is not None or delivery.doom == "discard":
             self._discard(delivery, now)
             return
         if self.plan.timeout is not None:
@@ -293,18 +298,21 @@ class Machine:
         if unaccepted is not None:
             self._fail_run(NoHandlerError(unaccepted, delivery.step.name), now, delivery)
             return
-        self._end_attempt(delivery)
-        if ledger.publish is not None:
-            self._tell_step("step_completed", delivery, now)
         try:
             if delivery.effects is not None or delivery.step.generates:
                 self._early.finish(delivery)
         except NonDeterministicStepError as error:
             self._fail_run(error, now, delivery)
             return
+        self._end_attempt(delivery)
+        if ledger.publish is not None:
+            self._tell_step("step_completed", delivery, now)
+        # What left early has the first positions.
+        first = len(delivery.effects) if delivery.effects is not None else 0
         if outputs is not None:
-            self._apply(delivery, outputs, now)
-        self._emit_returned(delivery, returned, outputs)
+            first = self._apply(delivery, outputs, first, now)
+        if returned is not None:
+            self._emit_returned(delivery, returned, first)
         ledger.dispatch.steps[delivery.step.index].done += 1
         ledger.settle(delivery)
         self._commit(now)
@@ -324,7 +332,7 @@ class Machine:
         ledger = self._ledger
         kind: FactKind = "step_timed_out" if delivery.doom == "timeout" else "step_failed"
         self._tell_step(kind, delivery, now, error)
-        if ledger.outcome is not None or delivery.doom == "discard":
+        if ledger.ending is not None or delivery.doom == "discard":
             self.late.append(error)
             self._discard(delivery, now)
             return
@@ -333,6 +341,7 @@ class Machine:
         if delivery.first_tried is None:
             delivery.first_tried = delivery.started
         delivery.attempts += 1
+        ledger.forget_children(delivery)
         if retry_in is not None:
             ledger.dispatch.steps[delivery.step.index].retried += 1
             ledger.put_off(delivery, now + retry_in)
@@ -343,12 +352,11 @@ class Machine:
     def released(self, delivery: Delivery, now: float) -> None:
         """An attempt was cancelled: it goes back to the queue, and no attempt is used up."""
         self._tell_step("step_cancelled", delivery, now)
-        if self._ledger.outcome is not None or delivery.doom == "discard":
+        if self._ledger.ending is not None or delivery.doom == "discard":
             self._discard(delivery, now)
             return
         self._account(now)
         self._end_attempt(delivery)
-        delivery.doom = None
         self._dispatch.put_back(delivery)
         self._check_idle(now)
 
@@ -363,7 +371,9 @@ class Machine:
             NonDeterministicStepError: an earlier attempt let out something else; the run has failed.
         """
         due = now + delay if delay > 0 else None
-        self._let_out(delivery, event, now, lambda: self._early.send(delivery, event, digest, due))
+        self._let_out(
+            delivery, event, None, now, lambda: self._early.send(delivery, event, digest, due)
+        )
 
     def give(self, delivery: Delivery, event: Event, digest: str, now: float) -> bool:
         """A running generator yields an event.
@@ -374,7 +384,10 @@ class Machine:
         Raises:
             NonDeterministicStepError: see :meth:`send_early`.
         """
-        self._let_out(delivery, event, now, lambda: self._early.give(delivery, event, digest))
+        opener = delivery.step if delivery.step.gathers else None
+        self._let_out(
+            delivery, event, opener, now, lambda: self._early.give(delivery, event, digest)
+        )
         return self._find_room(delivery, event, now)
 
     def wait(self, delivery: Delivery, digest: str, timeout: float | None, now: float) -> Effect:
@@ -388,7 +401,9 @@ class Machine:
             NonDeterministicStepError: see :meth:`send_early`.
         """
         due = None if timeout is None else now + timeout
-        return self._suspend(now, lambda: self._early.wait(delivery, digest, due, now))
+        return self._suspend(
+            delivery, "wait", now, lambda: self._early.wait(delivery, digest, due, now)
+        )
 
     def ask(
         self,
@@ -400,15 +415,19 @@ class Machine:
     ) -> Effect:
         """A running attempt asks a human and waits for the answer; see :meth:`wait`."""
         due = None if timeout is None else now + timeout
-        self._tell("input_requested", now, delivery.step.name, event.event_type)
-        return self._suspend(now, lambda: self._early.ask(delivery, event, digest, due, now))
+        return self._suspend(
+            delivery, "request", now, lambda: self._early.ask(delivery, event, digest, due, now)
+        )
 
     def waits(self) -> list[tuple[Delivery, Effect]]:
-        """The attempts that wait for an event, in the order in which they began to."""
+        """The attempts that wait for an event, in the order in which they began to.
+
+        One that is being cancelled waits no longer: it would take an event from the others.
+        """
         return [
             (delivery, effect)
             for delivery, effect in self._ledger.waiting.items()
-            if effect.kind == "wait"
+            if effect.kind == "wait" and delivery.doom is None
         ]
 
     def claim(self, delivery: Delivery, record: Record, now: float) -> None:
@@ -418,27 +437,76 @@ class Machine:
         self._early.claim(delivery, effect, record)
         self._commit(now)
 
+    def judged(self, now: float) -> None:
+        """The waiting attempts have judged the events that were offered, and claimed what they want."""
+        self._account(now)
+        self._check_idle(now)
+
+    # ---- children and memos --------------------------------------------------------------------
+
+    def begin_child(self, delivery: Delivery, workflow: str, now: float) -> Child:
+        """A running attempt begins its next child run, or goes on with the one of that number.
+
+        Raises:
+            NonDeterministicStepError: the child of that number was of another workflow.
+        """
+        self._account(now)
+        children = delivery.children = delivery.children or Children()
+        number = children.begun
+        if number == len(children.runs):
+            children.runs.append(Child(delivery.id, number, workflow))
+        child = children.runs[number]
+        if child.workflow != workflow:
+            detail = f"child run {number} was of workflow {child.workflow!r}"
+            error = NonDeterministicStepError(delivery.step.name, number, detail)
+            self._fail_run(error, now)
+            raise error
+        children.begun += 1
+        self._ledger.touch_child(child)
+        self._commit(now)
+        return child
+
+    def end_child(self, child: Child, result: StopEvent, now: float) -> None:
+        """A child run has completed."""
+        self._account(now)
+        child.result = result
+        self._ledger.touch_child(child)
+        self._commit(now)
+
+    def rest(self, delivery: Delivery, resting: bool, now: float) -> None:
+        """The child runs of a running attempt can, or can't, go on without help from outside."""
+        if delivery.phase == "running":
+            self._account(now)
+            self._ledger.rest(delivery, resting)
+            self._check_idle(now)
+
+    def remember(self, delivery: Delivery, name: str, value: Any, now: float) -> None:
+        """Keep a result with an invocation, for its later attempts and deliveries."""
+        self._account(now)
+        self._ledger.remember(delivery, name, value)
+        self._commit(now)
+
     # ---- time ----------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
         """Carry out what is due."""
+        ledger, limit = self._ledger, self._time_limit()
         self._account(now)
-        due = False
-        while (timer := self._ledger.timers.pop_due(now)) is not None:
-            due = True
+        rung = False
+        while ledger.ending is None and (timer := ledger.timers.pop_due(now)) is not None:
+            rung = True
             self._ring(*timer, now)
-        if due:
+        if rung:
             self._commit(now)
-        limit = self.plan.timeout
-        if limit is not None and self.outcome is None and self._ledger.active_time >= limit:
+        if limit is not None and now >= limit and self.plan.timeout is not None:
             running = [delivery.step.name for delivery in self.running]
-            self._fail_run(WorkflowTimeoutError(self.plan.name, limit, running), now)
+            self._fail_run(WorkflowTimeoutError(self.plan.name, self.plan.timeout, running), now)
 
     # ---- steering ------------------------------------------------------------------------------
 
     def pause(self, now: float) -> None:
         """Stop dispatch. What runs goes on; inputs are accepted and committed."""
-        if not self.paused and self.outcome is None:
+        if not self.paused and self._ledger.ending is None:
             self._account(now)
             self.paused = True
             self._tell("run_paused", now)
@@ -446,7 +514,7 @@ class Machine:
 
     def resume(self, now: float) -> None:
         """Dispatch again."""
-        if self.paused and self.outcome is None and not self._suspending:
+        if self.paused and self._ledger.ending is None and not self._suspending:
             self._account(now)
             self.paused = False
             self._tell("run_resumed", now)
@@ -456,7 +524,7 @@ class Machine:
 
         An attempt that succeeds all the same counts.
         """
-        if self.outcome is not None or self._suspending:
+        if self._ledger.ending is not None or self._suspending:
             return
         self.pause(now)
         self._suspending = True
@@ -470,12 +538,13 @@ class Machine:
         """End the run. What was not handled stays in its snapshot."""
         if self.outcome is None:
             self._account(now)
-            self._end(Outcome("cancelled"), now)
+            self._end_now(Outcome("cancelled"), now)
 
     def fail(self, error: BaseException, now: float) -> None:
         """End the run over an error that no step made (an input handler's, a store's)."""
         if self.outcome is None:
-            self._fail_run(error, now)
+            self._account(now)
+            self._end_now(Outcome("failed", error=error), now)
         else:
             self.late.append(error)
 
@@ -490,6 +559,7 @@ class Machine:
         """All commits up to ``sequence`` are durable: let their effects out."""
         self._account(now)
         self._ledger.release(sequence)
+        self._tell_end(now)
         self._check_idle(now)
 
     # ---- inside: attempts ----------------------------------------------------------------------
@@ -502,13 +572,13 @@ class Machine:
 
     def _discard(self, delivery: Delivery, now: float) -> None:
         """An attempt has ended that does not count."""
+        self._account(now)
         self._end_attempt(delivery)
-        if self._ledger.outcome is None:
+        if self._ledger.ending is None:
             self._early.give_up(delivery)
             self._ledger.settle(delivery)
             self._commit(now)
         else:
-            delivery.doom = None
             self._dispatch.put_back(delivery)
 
     def _give_up(self, delivery: Delivery, error: BaseException, now: float) -> None:
@@ -523,11 +593,13 @@ class Machine:
             return
         delivery.attempts = 0
         delivery.first_tried = None
+        self._ledger.touch(delivery)
         self._dispatch.put_back(delivery)
-        self._end(
+        self._end_now(
             Outcome("failed", error=StepFailedError(step.name, delivery.events, attempts, error)),
             now,
         )
+        self._commit(now)
 
     def _find_unaccepted(
         self, delivery: Delivery, returned: Any, outputs: Outputs | None
@@ -552,19 +624,24 @@ class Machine:
         opener = opener if isinstance(returned, list) else None
         return next(filter(None, (unaccepted(event, scope, opener) for event in returned)), None)
 
-    def _apply(self, delivery: Delivery, outputs: Outputs, now: float) -> None:
+    def _apply(self, delivery: Delivery, outputs: Outputs, position: int, now: float) -> int:
+        """Carry out what an attempt leaves besides its return; return the next free position."""
         ledger = self._ledger
         if outputs.writes or outputs.removes:
             ledger.write_state(outputs.writes, outputs.removes)
         for kind, (deposited, taken) in outputs.collects.items():
             self._collect(delivery, kind, deposited, taken)
-        for position, (sent, delay) in enumerate(outputs.sends):
+        for sent, delay in outputs.sends:
             if isinstance(sent, list):
-                self._routing.fan_out(sent, delivery)
-            elif delay > 0:
+                self._routing.fan_out(sent, delivery, position)
+                position += len(sent)
+                continue
+            if delay > 0:
                 self._routing.emit_later(sent, delivery, position, now + delay)
             else:
                 self._routing.emit(sent, delivery, position, delivery.scope, delivery.branch)
+            position += 1
+        return position
 
     def _collect(self, delivery: Delivery, kind: str, deposited: bool, taken: int) -> None:
         ledger = self._ledger
@@ -580,15 +657,12 @@ class Machine:
         place = (delivery.step.index, ledger.root.id, 0, kind)
         return [entry.record.event for entry in ledger.joins.peek(place, ledger.joins.count(place))]
 
-    def _emit_returned(self, delivery: Delivery, returned: Any, outputs: Outputs | None) -> None:
-        if returned is None:
-            return
-        first = len(outputs.sends) if outputs is not None else 0
+    def _emit_returned(self, delivery: Delivery, returned: Any, first: int) -> None:
         scope, branch = delivery.scope, delivery.branch
         if isinstance(returned, Event):
             self._routing.emit(returned, delivery, first, scope, branch)
         elif isinstance(returned, list):
-            self._routing.fan_out(returned, delivery)
+            self._routing.fan_out(returned, delivery, first)
         else:
             for position, event in enumerate(returned, first):
                 self._routing.emit(event, delivery, position, scope, branch)
@@ -596,13 +670,16 @@ class Machine:
     # ---- inside: early effects -----------------------------------------------------------------
 
     def _let_out(
-        self, delivery: Delivery, event: Event, now: float, effect: Callable[[], None]
+        self,
+        delivery: Delivery,
+        event: Event,
+        opener: StepPlan | None,
+        now: float,
+        effect: Callable[[], None],
     ) -> None:
-        ledger = self._ledger
-        if ledger.outcome is not None or delivery.doom == "discard":
+        if self._ledger.ending is not None or delivery.doom == "discard":
             return
         self._account(now)
-        opener = delivery.step if delivery.step.generates and delivery.step.gathers else None
         if self._routing.unaccepted(event, delivery.scope, opener) is not None:
             self._fail_run(NoHandlerError(event, delivery.step.name), now)
             return
@@ -613,7 +690,11 @@ class Machine:
             raise
         self._commit(now)
 
-    def _suspend(self, now: float, wait: Callable[[], Effect]) -> Effect:
+    def _suspend(
+        self, delivery: Delivery, kind: EffectKind, now: float, wait: Callable[[], Effect]
+    ) -> Effect:
+        if self._ledger.ending is not None or delivery.doom == "discard":
+            return Effect(delivery.id, -1, kind, "")  # nobody wakes it: it is being cancelled
         self._account(now)
         try:
             effect = wait()
@@ -633,25 +714,17 @@ class Machine:
 
     def _find_room(self, delivery: Delivery, event: Event, now: float) -> bool:
         """Make a generator wait if a step that accepts what it yielded has enough to do."""
-        if self.outcome is not None or delivery.doom is not None or not delivery.effects:
+        if self._ledger.ending is not None or delivery.doom is not None or not delivery.effects:
             return True
         for step in self.plan.route(event).steps:
             state = self._dispatch.steps[step.index]
             if step.max_pending is not None and state.pending >= step.max_pending:
-                self._ledger.suspend_attempt(delivery, delivery.effects[-1], now)
-                state.wants_room.append(delivery)
+                effect = delivery.effects[-1]
+                self._ledger.suspend_attempt(delivery, effect, now)
+                state.wants_room.append((delivery, effect))
                 self._check_idle(now)
                 return False
         return True
-
-    def _give_room(self, index: int) -> None:
-        state = self._dispatch.steps[index]
-        limit = state.plan.max_pending
-        while state.wants_room and limit is not None and state.pending < limit:
-            delivery = state.wants_room.popleft()
-            if delivery.phase == "waiting":
-                self._ledger.resume_attempt(delivery)
-                return
 
     def has_room(self, event: Event) -> bool:
         """Whether every step that accepts ``event`` may have one more delivery waiting for it."""
@@ -670,19 +743,26 @@ class Machine:
                 self._ledger.order_cancel(delivery)
         elif kind == "wait":
             self._early.timed_out(delivery, self._ledger.waiting[delivery])
+        elif delivery.step is ROUTER:
+            self._emit_due(delivery, now)
         else:
             self._ledger.wake(delivery)
-            self._ledger.touch(delivery)
-            if delivery.step is ROUTER:
-                self._emit_due(delivery, now)
-            else:
-                self._ledger.admit(delivery)
+            self._ledger.admit(delivery)
 
     def _emit_due(self, delivery: Delivery, now: float) -> None:
         event = delivery.records[0].event
         if self._routing.unaccepted(event, delivery.scope) is not None:
+            # Accepted when it was sent: the workflow has changed since. The event stays put off.
             self._fail_run(NoHandlerError(event, None), now)
+            return
+        self._ledger.wake(delivery)
         self._routing.emit_due(delivery)
+
+    def _time_limit(self) -> float | None:
+        """When the run has been active for as long as it may be, if it goes on being active."""
+        if self.plan.timeout is None or not self._is_active():
+            return None
+        return self._since + self.plan.timeout - self._ledger.active_time
 
     def _account(self, now: float) -> None:
         """Count the time since the last input if the run was active in it.
@@ -699,7 +779,8 @@ class Machine:
         ledger = self._ledger
         if self.paused:
             return False
-        return bool(ledger.active or ledger.delayed or not ledger.requests)
+        only_waits = ledger.requests or ledger.resting
+        return bool(ledger.active or ledger.delayed or not only_waits)
 
     # ---- inside: the end -----------------------------------------------------------------------
 
@@ -708,28 +789,32 @@ class Machine:
         ledger = self._ledger
         if ledger.drained:
             self._scopes.drain()
+        while ledger.asked:
+            self._tell("input_requested", now, *ledger.asked.popleft())
         ledger.commit()
-        if ledger.outcome is not None:
+        if ledger.ending is not None:
             self._tell_end(now)
-        elif not ledger.active:
+        elif not ledger.active or self.paused:
             self._check_idle(now)
 
     def _fail_run(self, error: BaseException, now: float, delivery: Delivery | None = None) -> None:
         """End the run over an error of its workflow; the attempt that met it counts as not made."""
         if delivery is not None:
-            if delivery.phase != "gone":
-                self._end_attempt(delivery)
+            self._end_attempt(delivery)
             self._dispatch.put_back(delivery)
-        self._end(Outcome("failed", error=error), now)
+        if self._ledger.ending is None:
+            self._end_now(Outcome("failed", error=error), now)
 
-    def _end(self, outcome: Outcome, now: float) -> None:
-        if self._ledger.outcome is None:
-            self._ledger.outcome = outcome
-            self._tell_end(now)
+    def _end_now(self, outcome: Outcome, now: float) -> None:
+        self._ledger.end_now(outcome)
+        self._tell_end(now)
 
     def _tell_end(self, now: float) -> None:
         outcome = self._ledger.outcome
-        if outcome is not None and self._ledger.publish is not None:
+        if outcome is None or self._told_end:
+            return
+        self._told_end = True
+        if self._ledger.publish is not None:
             error = None if outcome.error is None else _name(outcome.error)
             kind: FactKind = f"run_{outcome.kind}"  # type: ignore[assignment]
             self._ledger.publish((kind, now, None, None, None, None, error))
@@ -737,29 +822,61 @@ class Machine:
     def _check_idle(self, now: float) -> None:
         """Find out whether the run can still move on by itself, and end it if it can't."""
         ledger = self._ledger
-        if ledger.outcome is not None or ledger.gate:
+        if ledger.ending is not None or ledger.gate:
             return
         if self._suspending:
             if not self._out:
-                self._end(Outcome("suspended"), now)
+                self._end_now(Outcome("suspended"), now)
         elif self.paused and not self._open:
-            if not self._out:
-                self._end(Outcome("suspended"), now)
-        elif not ledger.active and not ledger.delayed:
+            # A pause does not wait for a waiter, nor for one whose wait is over.
+            if self._dispatch.running == len(ledger.resting):
+                self._end_now(Outcome("suspended"), now)
+        elif not ledger.active and not ledger.delayed and not self._is_being_judged:
             self._idle(now)
 
-    def _idle(self, now: float) -> None:
+    @property
+    def _is_being_judged(self) -> bool:
+        """Whether an attempt waits that may yet claim an event that it is being offered."""
         ledger = self._ledger
-        if ledger.requests and self.answers_requests:
-            return
-        if any(effect.due is not None for effect in ledger.waiting.values()):
-            return
-        if ledger.requests or ledger.waiting or self.plan.external:
+        return bool(ledger.waiting) and any(isinstance(each, Offer) for each in ledger.orders)
+
+    def _idle(self, now: float) -> None:
+        if self._awaits_help():
             if not self._open:
-                self._end(Outcome("suspended"), now)
-        else:
+                self._end_now(Outcome("suspended"), now)
+        elif not self._awaits_itself():
             error = WorkflowStalledError(self.plan.name, self._unfinished_joins())
-            self._end(Outcome("failed", error=error), now)
+            self._end_now(Outcome("failed", error=error), now)
+
+    def _awaits_itself(self) -> bool:
+        """Whether something will happen without help: an answer of the handler, or a time-out."""
+        ledger = self._ledger
+        return bool(ledger.requests and self.answers_requests) or any(
+            effect.due is not None for effect in ledger.waiting.values()
+        )
+
+    def _awaits_help(self) -> bool:
+        """Whether only somebody outside can move the run on."""
+        ledger = self._ledger
+        return not self._awaits_itself() and bool(
+            ledger.requests or ledger.waiting or ledger.resting or self.plan.external
+        )
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the run, inside another, does nothing before somebody outside has done something.
+
+        A run of one's own is suspended in this state once nobody is there; a child leaves that to the
+        outermost run.
+        """
+        ledger = self._ledger
+        if ledger.ending is not None or ledger.gate:
+            return False
+        if self.paused:
+            return self._dispatch.running == len(ledger.resting)
+        if ledger.active or ledger.delayed or self._is_being_judged:
+            return False
+        return self._awaits_help()
 
     def _unfinished_joins(self) -> list[str]:
         ledger = self._ledger

@@ -19,7 +19,7 @@ from .._events import (
     StopEvent,
 )
 
-__all__ = ["Mode", "Plan", "Route", "StepPlan"]
+__all__ = ["Mode", "Plan", "Route", "StepPlan", "matches"]
 
 
 @unique
@@ -30,6 +30,16 @@ class Mode(Enum):
     GATHER = "gather"  # list[Done]: all of a fan-out scope, when it has drained
     BATCH = "batch"  # Annotated[list[Done], Batch(n)]: every n, in order of arrival
     PAIR = "pair"  # (a: A, b: B): first in, first out within one branch
+
+
+def matches(kind: type[Event], accepted: type[Event]) -> bool:
+    """Say whether who accepts ``accepted`` takes an event of class ``kind``.
+
+    ``Event`` itself stands for every event of the user's; control events must be named.
+    """
+    return issubclass(kind, accepted) and not (
+        accepted is Event and issubclass(kind, CONTROL_EVENTS)
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -75,17 +85,10 @@ class StepPlan:
     max_recoveries: int | None = None
 
     def takes(self, kind: type[Event], name: str) -> bool:
-        """Say whether an event of class ``kind`` and type name ``name`` is for this step.
-
-        ``Event`` itself stands for every event of the user's; control events must be named.
-        """
+        """Say whether an event of class ``kind`` and type name ``name`` is for this step."""
         if kind is DynamicEvent and name in self.dynamic:
             return True
-        return any(
-            issubclass(kind, accepted)
-            and not (accepted is Event and issubclass(kind, CONTROL_EVENTS))
-            for accepted in self.accepts
-        )
+        return any(matches(kind, accepted) for accepted in self.accepts)
 
     @property
     def joins(self) -> bool:
@@ -106,7 +109,8 @@ class Route:
         steps: the accepting steps in the order of the workflow's list.
         simple: the one accepting step, if there is exactly one and it takes each event by itself;
             the common case, decided once instead of per event.
-        anywhere: some step takes it in any scope; what only gathers accept needs a fan-out.
+        anywhere: some step takes it in any scope, whichever it is; what only gathers accept needs a
+            fan-out, and a failure may be of a step that no error step is for.
         stop: the event ends the run.
         awaited: some step may wait for it inside (``waits``).
     """
@@ -153,13 +157,19 @@ class Plan:
     def _find_route(self, kind: type[Event], name: str) -> Route:
         steps = tuple(step for step in self.steps if step.takes(kind, name))
         alone = steps[0] if len(steps) == 1 and steps[0].mode is Mode.EACH else None
+        if alone is not None and alone.for_steps is not None:
+            alone = None  # not for every failure
         awaited = any(issubclass(kind, waited) for step in self.steps for waited in step.waits)
         stop = issubclass(kind, StopEvent)
         anywhere = (
             stop
             or awaited
             or issubclass(kind, InputRequestEvent)
-            or any(step.mode is not Mode.GATHER for step in steps)
+            or any(
+                step.mode is not Mode.GATHER
+                and (step.for_steps is None or not issubclass(kind, StepFailed))
+                for step in steps
+            )
         )
         return Route(steps, None if awaited or stop else alone, anywhere, stop, awaited)
 

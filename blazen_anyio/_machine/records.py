@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import attrs
 
-from .._events import Event, InputRequestEvent
+from .._events import Event, InputRequestEvent, StopEvent
 
 __all__ = [
     "ROOT",
@@ -77,7 +77,8 @@ class EventRow:
         event: the user's object.
         cause: the id of the delivery that emitted it; 0 from outside.
         position: its place among what its cause emitted.
-        scope, branch: the fan-out scope it belongs to and which item of the fan-out caused it.
+        scope, branch: the fan-out scope it belongs to and which item of the fan-out caused it; the
+            scope has no row any more if it is over and the event still waits for something.
         recoveries: how many failures in its line of causes were handled by error steps.
         mailbox: nobody has claimed it yet (only types that some step may wait for).
     """
@@ -158,6 +159,7 @@ class JoinRow:
         branch: the branch, for a pair; 0 otherwise.
         slot: for a pair 0 or 1; for a collect the ``event_type`` it is collected under; else 0.
         event: the id of the event.
+        path: for a gather, where an event of a nested fan-out stands in the order; empty otherwise.
     """
 
     id: int
@@ -166,6 +168,7 @@ class JoinRow:
     branch: int
     slot: int | str
     event: int
+    path: tuple[int, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -227,15 +230,22 @@ class MemoRow:
 
 @attrs.frozen(kw_only=True)
 class ChildRow:
-    """A child run of a delivery. Key: (delivery, number)."""
+    """A child run of a delivery. Key: (delivery, number).
+
+    Attributes:
+        delivery: the id of the delivery.
+        number: ascending from 0 within the delivery.
+        workflow: the name of the child's workflow.
+        saved: the child run as the runner has written it down, plain data; ``None`` if it has
+            finished or not begun. What is in it is the child's business and not looked at.
+        result: the stop event of a child that has finished.
+    """
 
     delivery: int
     number: int
     workflow: str
-    attempt: int
-    tables: Tables | None = None
-    result: Any = None
-    finished: bool = False
+    saved: Any = None
+    result: StopEvent | None = None
 
 
 @attrs.frozen(kw_only=True)

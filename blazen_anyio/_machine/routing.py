@@ -47,8 +47,17 @@ class Routing:
         route = plan.route(event)
         if route.anywhere or plan.ignore_unhandled:
             return None
+        if isinstance(event, InputResponseEvent) and event.request_id in self._ledger.requests:
+            request = self._ledger.requests[event.request_id]
+            if request.effect is not None:
+                return None  # for the step that waits for it
+            scope = request.scope
         for step in route.steps:
-            if (opener is not None and step.index in opener.gathers) or scope.joined_by(step.index):
+            if wants(step, event) and (
+                step.mode is not Mode.GATHER
+                or (opener is not None and step.index in opener.gathers)
+                or scope.joined_by(step.index)
+            ):
                 return None
         return event
 
@@ -119,41 +128,44 @@ class Routing:
         steps = [
             step
             for step in ledger.plan.route(failure).steps
-            if wants_failure(step, failure) and allows_recovery(step, delivery.recoveries)
+            if wants(step, failure)
+            and allows_recovery(step, delivery.recoveries)
+            and (step.mode is not Mode.GATHER or delivery.scope.joined_by(step.index))
         ]
         if not steps:
             return False
         record = ledger.new_record(
             failure, delivery.id, 0, delivery.scope, delivery.branch, delivery.recoveries + 1
         )
-        for step in steps:
-            self._deliver(step, record)
+        self._hand(record, steps)
         return True
 
-    def fan_out(self, events: Sequence[Event], cause: Delivery) -> None:
+    def fan_out(self, events: Sequence[Event], cause: Delivery, first: int) -> None:
         """Emit a fan-out: into a scope of its own, if a gather is bound to the step.
+
+        ``first`` is the position of the first event among what the cause emitted.
 
         A step that fans out within a scope that it opened itself (a crawler) adds to that scope:
         nesting would have no end and the gather would get the results piece by piece.
         """
         step, scope = cause.step, cause.scope
         if not step.gathers:
-            for position, event in enumerate(events):
+            for position, event in enumerate(events, first):
                 self.emit(event, cause, position, scope, cause.branch)
             return
         own = scope.opened_by(step)
         if own is not None:
-            self._add_to_own(own, events, cause)
+            self._add_to_own(own, events, cause, first)
             return
         opened = self._ledger.open_scope(scope, cause.branch, step, cause.recoveries)
         opened.items = len(events)
         for branch, event in enumerate(events):
-            self.emit(event, cause, branch, opened, branch)
+            self.emit(event, cause, first + branch, opened, branch)
         if not opened.members:
             self._ledger.drained.append(opened)
 
-    def _add_to_own(self, own: Scope, events: Sequence[Event], cause: Delivery) -> None:
-        for position, event in enumerate(events):
+    def _add_to_own(self, own: Scope, events: Sequence[Event], cause: Delivery, first: int) -> None:
+        for position, event in enumerate(events, first):
             branch = cause.branch
             if own is not cause.scope:
                 branch = own.items
@@ -162,10 +174,21 @@ class Routing:
         self._ledger.touch_scope(own)
 
     def _route(self, record: Record, route: Route) -> None:
-        for step in route.steps:
+        if route.simple is not None:
+            self._deliver(route.simple, record)
+            return
+        self._hand(record, route.steps)
+        if route.awaited:
+            self._post(record)
+        if not record.holders:
+            self._ledger.forget_record(record)  # nobody wants it
+
+    def _hand(self, record: Record, steps: Sequence[StepPlan]) -> None:
+        for step in steps:
+            if step.for_steps is not None and not wants(step, record.event):
+                continue
             if step.mode is Mode.EACH:
-                if not isinstance(record.event, StepFailed) or wants_failure(step, record.event):
-                    self._deliver(step, record)
+                self._deliver(step, record)
             elif step.mode is Mode.GATHER:
                 scope = record.scope.joined_by(step.index)
                 if scope is not None and not scope.closing:
@@ -174,8 +197,6 @@ class Routing:
                 self._scopes.batch(step, record)
             else:
                 self._scopes.pair(step, record)
-        if route.awaited:
-            self._post(record)
 
     def _deliver(self, step: StepPlan, record: Record) -> None:
         ledger = self._ledger
@@ -194,7 +215,12 @@ class Routing:
     # ---- requests ------------------------------------------------------------------------------
 
     def _open(
-        self, event: InputRequestEvent, scope: Scope, branch: int, recoveries: int
+        self,
+        event: InputRequestEvent,
+        scope: Scope,
+        branch: int,
+        recoveries: int,
+        asking: Delivery | None = None,
     ) -> Request:
         number = self._ledger.new_id()
         # Type checkers do not see that events are attrs classes.
@@ -202,14 +228,13 @@ class Routing:
             cast("Any", event), request_id=f"{self._run_id}-{number}"
         )
         request = Request(asked, number, scope, branch, recoveries)
+        request.delivery = asking
         self._ledger.open_request(request)
         return request
 
     def ask(self, event: InputRequestEvent, delivery: Delivery) -> Request:
         """Open a request that ``delivery`` waits for inside its step."""
-        request = self._open(event, delivery.scope, delivery.branch, delivery.recoveries)
-        request.delivery = delivery
-        return request
+        return self._open(event, delivery.scope, delivery.branch, delivery.recoveries, delivery)
 
     def find_request(self, request_id: str) -> Request:
         """Find an open request.
@@ -225,20 +250,24 @@ class Routing:
         return request
 
     def answer(self, response: InputResponseEvent) -> None:
-        """Close a request and route the answer into its scope and branch."""
+        """Close a request: the answer goes to the step that waits for it, or into its scope."""
         ledger = self._ledger
         request = self.find_request(response.request_id)
-        if not is_dead(request.scope):
-            record = ledger.new_record(
-                response, 0, 0, request.scope, request.branch, request.recoveries
-            )
-            self._route(record, ledger.plan.route(response))
         ledger.close_request(request, "answered")
+        if request.effect is not None and request.delivery is not None:
+            ledger.settle_effect(request.effect, request.delivery, "answered", response.response)
+            return
+        record = ledger.new_record(
+            response, 0, 0, request.scope, request.branch, request.recoveries
+        )
+        self._route(record, ledger.plan.route(response))
 
 
-def wants_failure(step: StepPlan, failure: StepFailed) -> bool:
-    """Whether an error step handles the failures of the step that failed."""
-    return step.for_steps is None or failure.step in step.for_steps
+def wants(step: StepPlan, event: Event) -> bool:
+    """Whether an event is for a step that accepts its type: an error step may be for some steps."""
+    return (
+        step.for_steps is None or not isinstance(event, StepFailed) or event.step in step.for_steps
+    )
 
 
 def allows_recovery(step: StepPlan, recoveries: int) -> bool:

@@ -13,11 +13,11 @@ Scopes drain iteratively, however deeply they are nested.
 from __future__ import annotations
 
 from .._exceptions import JoinIncompleteError
-from .joins import Entry, gather_order
+from .joins import Entry, gather_order, path_within
 from .ledger import Ledger
 from .live import Delivery, Record, Request, Scope
 from .outcome import Outcome
-from .plan import Mode, StepPlan
+from .plan import Mode, StepPlan, matches
 
 __all__ = ["Scopes"]
 
@@ -34,7 +34,8 @@ class Scopes:
 
     def gather(self, step: StepPlan, scope: Scope, record: Record) -> None:
         """An event reaches a gather of a scope; the ``count``-th closes the scope."""
-        if self._ledger.join(step, scope, 0, 0, record) == step.count:
+        path = () if record.scope is scope else path_within(record, scope)
+        if self._ledger.join(step, scope, 0, 0, record, path) == step.count:
             self._close(scope)
 
     def batch(self, step: StepPlan, record: Record) -> None:
@@ -48,9 +49,8 @@ class Scopes:
     def pair(self, step: StepPlan, record: Record) -> None:
         """An event reaches one side of a pair, which fires when the other side is there."""
         joins, scope, branch = self._ledger.joins, record.scope, record.branch
-        sides = [
-            side for side, accepted in enumerate(step.accepts) if isinstance(record.event, accepted)
-        ]
+        kind = type(record.event)
+        sides = [side for side, accepted in enumerate(step.accepts) if matches(kind, accepted)]
         # An event that fits both sides takes the one that is shorter.
         slot = min(sides, key=lambda side: joins.count((step.index, scope.id, branch, side)))
         self._ledger.join(step, scope, branch, slot, record)
@@ -68,6 +68,8 @@ class Scopes:
     ) -> None:
         ledger = self._ledger
         records = ledger.unjoin(entries)
+        # What several events cause is in the line of causes of each of them.
+        recoveries = max((record.recoveries for record in records), default=recoveries)
         delivery = ledger.deliver(step, records, scope, branch, recoveries)
         for record in records:
             ledger.let_go(record)
@@ -80,9 +82,11 @@ class Scopes:
         drained = self._ledger.drained
         while drained:
             scope = drained.popleft()
-            # It may be live again by now: the same commit can spend the last token and add one.
-            if not scope.members and scope.parent is not None:
-                self._drain(scope, scope.parent)
+            parent = scope.parent
+            # It may be live again by now, or closed already: one commit can spend the last token of
+            # a scope more than once.
+            if parent is not None and not scope.members and scope in parent.members:
+                self._drain(scope, parent)
 
     def _drain(self, scope: Scope, parent: Scope) -> None:
         if scope.abandoned or is_dead(parent):
@@ -137,6 +141,8 @@ class Scopes:
         scope.closing = True
         self._ledger.touch_scope(scope)
         self._cancel_members(scope)
+        if scope.held_by is not None:
+            self.discard(scope.held_by)
         if not scope.members:
             self._ledger.drained.append(scope)
 
@@ -163,12 +169,21 @@ class Scopes:
     def discard(self, delivery: Delivery) -> None:
         """A delivery counts no more: drop it, or have its running attempt cancelled."""
         ledger = self._ledger
-        if delivery.phase == "running" or delivery.phase == "waiting" or delivery.waiting_for:
+        if delivery.phase == "running" or delivery.waiting_for is not None:
             delivery.doom = "discard"
             ledger.order_cancel(delivery)
         elif delivery.phase != "gone":
             ledger.unqueue(delivery)
+            self.release(delivery)
             ledger.settle(delivery)
+
+    def release(self, delivery: Delivery) -> None:
+        """A generator adds no more to the scope that it opened."""
+        opened = delivery.opened
+        if opened is not None:
+            delivery.opened = opened.held_by = None
+            self._ledger.touch_scope(opened)
+            self._ledger.leave(opened, delivery)
 
 
 def is_dead(scope: Scope) -> bool:

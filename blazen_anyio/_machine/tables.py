@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from .joins import Entry
 from .ledger import Ledger
-from .live import Delivery, Effect, Record, Request, Scope
+from .live import Child, Children, Delivery, Effect, Record, Request, Scope
 from .plan import Plan, StepPlan
-from .records import ROOT, DeliveryRow, EffectRow, StateRow, Tables
+from .records import ROOT, DeliveryRow, EffectRow, MemoRow, StateRow, Tables
 from .routing import ROUTER
 
 __all__ = ["dump", "load", "unknown_steps"]
@@ -26,7 +26,7 @@ def dump(ledger: Ledger) -> Tables:
                 _dump_delivery(tables, member)
             elif isinstance(member, Request):
                 tables.requests[member.id] = member.row()
-            elif member.id not in tables.scopes:
+            else:
                 tables.scopes[member.id] = member.row()
                 scopes.append(member)
     for entry in ledger.joins:
@@ -45,6 +45,10 @@ def _dump_delivery(tables: Tables, delivery: Delivery) -> None:
         _dump_record(tables, record)
     for effect in delivery.effects or ():
         tables.effects[delivery.id, effect.number] = effect.row()
+    for name, value in (delivery.memos or {}).items():
+        tables.memos[delivery.id, name] = MemoRow(delivery=delivery.id, name=name, value=value)
+    for child in delivery.children.runs if delivery.children is not None else ():
+        tables.children[delivery.id, child.number] = child.row()
 
 
 def _dump_record(tables: Tables, record: Record) -> None:
@@ -89,6 +93,8 @@ class _Loader:
         for id in sorted(self._tables.deliveries):
             self._load_delivery(self._tables.deliveries[id])
         self._hold_scopes()
+        self._load_memos()
+        self._load_children()
         self._load_joins()
         self._load_requests()
         self._queue()
@@ -119,7 +125,7 @@ class _Loader:
                 row.event,
                 row.cause,
                 row.position,
-                self._scopes[row.scope],
+                self._scopes.get(row.scope) or _closed_scope(row.scope),
                 row.branch,
                 row.recoveries,
             )
@@ -163,6 +169,21 @@ class _Loader:
                 scope.members[delivery] = None
                 delivery.opened = scope
 
+    def _load_memos(self) -> None:
+        for (id, name), row in self._tables.memos.items():
+            delivery = self._deliveries[id]
+            delivery.memos = delivery.memos or {}
+            delivery.memos[name] = row.value
+
+    def _load_children(self) -> None:
+        for (id, number), row in sorted(self._tables.children.items()):
+            delivery = self._deliveries[id]
+            delivery.children = delivery.children or Children()
+            child = Child(id, number, row.workflow)
+            child.saved = row.saved
+            child.result = row.result
+            delivery.children.runs.append(child)
+
     def _load_joins(self) -> None:
         for id in sorted(self._tables.joins):
             row = self._tables.joins[id]
@@ -170,7 +191,13 @@ class _Loader:
             record.holders += 1
             self._ledger.joins.add(
                 Entry(
-                    id, self._step(row.step), self._scopes[row.scope], row.branch, row.slot, record
+                    id,
+                    self._step(row.step),
+                    self._scopes[row.scope],
+                    row.branch,
+                    row.slot,
+                    record,
+                    row.path,
                 )
             )
 
@@ -196,3 +223,8 @@ class _Loader:
                 ledger.delayed += 1
                 delivery.phase = "delayed"
                 delivery.timer = ledger.timers.set(delivery.due, "delay", delivery)
+
+
+def _closed_scope(id: int) -> Scope:
+    """A scope that is over: all that is left of it is its number in the rows of its events."""
+    return Scope(id, None, 0, None, 0)

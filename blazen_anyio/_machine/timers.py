@@ -35,7 +35,7 @@ class Timers:
     """All timers of a run, earliest first; those due at the same time in the order of setting.
 
     Attributes:
-        sooner: a timer was set that is due before all others; whoever looks clears it.
+        sooner: a timer was set that is due before all others; whoever looks for it clears this.
     """
 
     __slots__ = ("_dropped", "_heap", "_number", "sooner")

@@ -1,1 +1,24 @@
 """The only place that starts tasks: lanes, streams, resources, the handle."""
+
+from ._bodies import Body
+from ._handle import Run, RunStatistics, StepStatistics
+from ._history import History
+from ._outcomes import outcome_of
+from ._resources import Hosts
+from ._options import InputHandler, RunOptions
+from ._runner import Runner
+from ._streams import EventStream
+
+__all__ = [
+    "Body",
+    "EventStream",
+    "Hosts",
+    "History",
+    "InputHandler",
+    "Run",
+    "RunOptions",
+    "RunStatistics",
+    "Runner",
+    "StepStatistics",
+    "outcome_of",
+]

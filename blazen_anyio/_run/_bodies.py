@@ -48,25 +48,21 @@ class Body:
     retry: Retry | None
 
     @classmethod
-    def of(cls, step: Step, *, lanes: bool, retry: Retry | None) -> Body:
+    def of(cls, step: Step, *, lanes: bool) -> Body:
         """Look up what is needed of ``step``."""
         return cls(
             step=step,
             name=step.name,
             call=step.call,
             kind=step.kind,
-            plain=step.kind == "async"
-            and step.mode is Mode.EACH
-            and not step.parameters.resources,
+            plain=step.kind == "async" and step.mode is Mode.EACH and not step.parameters.resources,
             wants_context=step.parameters.context is not None,
             own_task=step.options.own_task or not lanes,
-            retry=step.options.retry or retry,
+            retry=step.options.retry,
         )
 
 
-async def run_in_thread(
-    call: Callable[[], Any], limiter: anyio.CapacityLimiter | None
-) -> Any:
+async def run_in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter | None) -> Any:
     """Run a ``def`` step in a worker thread.
 
     Never abandoned: a thread can't be stopped, and one that writes after its run has ended would

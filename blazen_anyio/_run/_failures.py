@@ -21,7 +21,9 @@ def without_cancellations(error: BaseException) -> BaseException | None:
         return None
     if not isinstance(error, BaseExceptionGroup):
         return error
-    rest: BaseExceptionGroup[BaseException] | None = error.split(cancelled)[1]
+    found, rest = error.split(cancelled)
+    if found is None:
+        return _unwrap(error)  # not the copy: a user's exception stays the very object
     return None if rest is None else _unwrap(rest)
 
 

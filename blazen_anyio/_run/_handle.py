@@ -10,22 +10,19 @@ import anyio
 import attrs
 from anyio.abc import TaskGroup
 
-from .._events import Event, InputRequestEvent, StopEvent
+from .._events import Event, InputRequestEvent
 from .._exceptions import (
-    InputRequiredError,
-    NoHandlerError,
-    RunCancelledError,
     RunEndedError,
-    RunSuspendedError,
-    StepFailedError,
 )
 from .._machine import Outcome
 from .._snapshot import Snapshot
+from ._groups import leave_group
 from ._history import History
+from ._outcomes import outcome_of
 from ._runner import Runner
 from ._streams import EventStream, Overflow
 
-__all__ = ["Run", "RunStatistics", "RunStatus", "StepStatistics", "outcome_of"]
+__all__ = ["Run", "RunStatistics", "RunStatus", "StepStatistics"]
 
 R = TypeVar("R", covariant=True)
 
@@ -89,7 +86,7 @@ class Run(Generic[R]):
         self._make_runner = make_runner
         self._started: Runner | None = None
         self._group: TaskGroup | None = None
-        self._fetched = False
+        self._fetchers = 0
 
     def __repr__(self) -> str:
         status = "not started" if self._started is None else self.status
@@ -118,13 +115,15 @@ class Run(Generic[R]):
             runner.machine.cancel(runner.clock())
         runner.after_input()
         try:
-            # Without the exception: a task group would wrap it into a group.
-            await group.__aexit__(None, None, None)
-        except anyio.get_cancelled_exc_class():
-            if exc is None:
-                raise
-        if exc is None and not self._fetched:
+            await leave_group(group, exc)
+        finally:
+            runner.finish()  # it may have been cancelled before it could begin
+        if self._fetchers:
+            return
+        if exc is None:
             self._raise_unfetched()
+        else:
+            runner.log_failure()  # the block's own exception is the one that is raised
 
     def _raise_unfetched(self) -> None:
         outcome = self._outcome
@@ -151,7 +150,7 @@ class Run(Generic[R]):
     @property
     def requests(self) -> tuple[InputRequestEvent, ...]:
         """The open requests for input, in the order in which they were made."""
-        return tuple(self._runner.machine.requests)
+        return tuple(self._runner.requests.open())
 
     @property
     def history(self) -> History:
@@ -195,8 +194,12 @@ class Run(Generic[R]):
             StepFailedError: a step failed, from its exception.
             WorkflowError: the run ended otherwise without a result; see the error tree.
         """
-        self._fetched = True
-        await self._runner.ended.wait()
+        self._fetchers += 1
+        try:
+            await self._runner.ended.wait()
+        except BaseException:
+            self._fetchers -= 1
+            raise
         return cast("R", outcome_of(self._runner))
 
     def cancel(self) -> None:
@@ -222,7 +225,7 @@ class Run(Generic[R]):
         """
         runner = self._going()
         runner.suspend_asked = True
-        runner.machine.pause(runner.clock())
+        runner.pause()
         try:
             if grace > 0:
                 with anyio.move_on_after(grace):
@@ -257,9 +260,7 @@ class Run(Generic[R]):
             UnknownRequestError: no such request is open; ``reason`` says why.
             RunEndedError: the run has ended.
         """
-        runner = self._going()
-        runner.machine.respond(request_id, response, runner.clock())
-        runner.after_input()
+        self._going().requests.respond(request_id, response)
 
     def pause(self) -> None:
         """Stop dispatch at once. What is running goes on; events and answers are taken.
@@ -267,9 +268,7 @@ class Run(Generic[R]):
         Raises:
             RunEndedError: the run has ended.
         """
-        runner = self._going()
-        runner.machine.pause(runner.clock())
-        runner.after_input()
+        self._going().pause()
 
     def resume(self) -> None:
         """Dispatch again after a :meth:`pause`.
@@ -277,9 +276,7 @@ class Run(Generic[R]):
         Raises:
             RunEndedError: the run has ended.
         """
-        runner = self._going()
-        runner.machine.resume(runner.clock())
-        runner.after_input()
+        self._going().resume()
 
     def snapshot(self) -> Snapshot:
         """Write down all that the run needs to go on from this moment.
@@ -316,24 +313,3 @@ class Run(Generic[R]):
         if runner.machine.outcome is not None:
             raise RunEndedError(f"run {self._run_id!r} has ended: {runner.machine.outcome.kind}")
         return runner
-
-
-def outcome_of(runner: Runner) -> Any:
-    """Return what a run that has ended returns, or raise what it raises."""
-    outcome = runner.machine.outcome
-    assert outcome is not None, "the run has ended"
-    if outcome.kind == "completed":
-        event = outcome.event
-        return event.result if type(event) is StopEvent else event
-    if outcome.kind == "cancelled":
-        raise RunCancelledError(f"run {runner.run_id!r} was cancelled")
-    if outcome.kind == "suspended":
-        snapshot = runner.final_snapshot()
-        if snapshot.requests and not runner.suspend_asked:
-            raise InputRequiredError(snapshot, snapshot.requests)
-        raise RunSuspendedError(snapshot)
-    error = outcome.error
-    assert error is not None
-    if isinstance(error, StepFailedError):
-        raise error from error.error
-    raise error

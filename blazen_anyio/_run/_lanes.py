@@ -33,6 +33,7 @@ from anyio.lowlevel import checkpoint
 from .._context import Context
 from .._events import Event
 from .._machine import Delivery, Outputs
+from ._attempts import timeout_of
 from ._bodies import check_returned
 from ._failures import cancelled_from_outside, without_cancellations
 
@@ -86,14 +87,15 @@ class Lane:
             if delivery.resumes:
                 runner.wake(delivery)
                 continue
+            alone = runner.steps[delivery.step.index].own_task
+            if alone and self.recent:
+                runner.start_alone(delivery)
+                break
             if machine.backlog:
                 runner.want_lane()
-            if not runner.shares_lanes(delivery):
-                runner.start_alone(delivery)
-                continue
             await self.attempt(delivery)
             now = clock()
-            if not self._is_spotless(delivery):
+            if alone or not self._is_spotless(delivery):
                 await self._wash()
                 break
             hops += 1
@@ -107,6 +109,9 @@ class Lane:
 
     async def run_alone(self, delivery: Delivery) -> None:
         """Run one invocation in a task of its own."""
+        self._runner.lane_started(self)
+        if self._runner.machine.backlog:
+            self._runner.want_lane()
         await self.attempt(delivery)
         await self._wash()
         self._runner.lane_ended(self)
@@ -117,7 +122,11 @@ class Lane:
         step = runner.steps[delivery.step.index]
         delivery.carrier = self
         self.recent.append(step.name)
-        context = Context(runner, delivery, step.kind == "sync") if step.wants_context else None
+        if delivery.timer is not None and runner.machine.sooner:
+            runner.after_input()  # the run's timer has to follow this attempt's
+        context = (
+            Context(runner.runtime, delivery, step.kind == "sync") if step.wants_context else None
+        )
         returned: Any = None
         outputs: Outputs | None = None
         error: BaseException | None = None
@@ -125,7 +134,7 @@ class Lane:
             if step.plain:
                 returned = await step.call((delivery.records[0].event,), context, _NO_RESOURCES)
             else:
-                returned = await runner.run_body(step, delivery, context)
+                returned = await runner.attempts.run_body(step, delivery, context)
             if returned is not None and not isinstance(returned, Event):
                 returned = check_returned(step.name, returned)
             if context is not None:
@@ -138,7 +147,13 @@ class Lane:
             runner.machine.succeeded(delivery, returned, outputs, runner.clock())
         else:
             self._report(delivery, error)
-        if runner.machine.orders or runner.machine.outcome is not None:
+        machine = runner.machine
+        if (
+            machine.orders
+            or machine.sooner
+            or machine.outcome is not None
+            or runner.parent is not None
+        ):
             runner.after_input()
 
     def _report(self, delivery: Delivery, error: BaseException) -> None:
@@ -148,17 +163,19 @@ class Lane:
             raise error  # the event loop is gone; nothing may be awaited any more
         failure = without_cancellations(error)
         if failure is None and delivery.doom == "timeout":
-            failure = runner.timeout_of(delivery, error)
+            failure = timeout_of(delivery, error)
         elif failure is None:
             outside = cancelled_from_outside()
             if outside or delivery.doom is not None or runner.machine.outcome is not None:
-                runner.released(delivery)
+                runner.attempts.released(delivery)
                 if outside and delivery.doom is None:
                     raise error
                 return
             # Nobody cancelled this step: it awaited something that was cancelled.
             failure = error
-        runner.failed(delivery, failure)
+        elif delivery.doom is None and cancelled_from_outside():
+            runner.stop()  # a failing cleanup: the run is cancelled, and this is reported besides
+        runner.attempts.failed(delivery, failure)
 
     def _is_spotless(self, delivery: Delivery) -> bool:
         """Whether the next step would not notice that another ran in this task before it."""

@@ -2,100 +2,70 @@
 
 ``drive`` is one run from its first to its last task: it opens the task group of the steps, follows the
 machine's deadlines with one timer, and returns when every attempt has been reported. It raises nothing
-but an outer cancellation: how the run ended is in the machine. Everything else here is called from the
-lanes, from a step's context or from the handle, always in the event loop's thread, and follows one
-pattern: tell the machine, then :meth:`Runner.after_input`.
+but an outer cancellation: how the run ended is in the machine. What steps, contexts and the handle
+want comes in through the parts (attempts, waiting, requests, children), always in the event loop's
+thread, and follows one pattern: tell the machine, then :meth:`Runner.after_input`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextvars import Context as ContextVars
 from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
+from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._codec import Codec
-from .._context import Context
-from .._events import Event, InputRequestEvent, LifecycleEvent
-from .._exceptions import (
-    NoHandlerError,
-    StepFailedError,
-    StepTimeoutError,
-    WorkflowFullError,
-)
-from .._machine import (
-    Cancel,
-    Delivery,
-    Effect,
-    Machine,
-    Offer,
-    RawFact,
-    Record,
-    Show,
-)
+from .._events import Event, LifecycleEvent
+from .._exceptions import NoHandlerError, StepFailedError, WorkflowError, WorkflowFullError
+from .._machine import Cancel, Delivery, Machine, Offer, RawFact, Show
 from .._snapshot import Snapshot
-from .._state import Committed, State
-from ._bodies import Body, run_generator, run_in_thread
-from ._failures import is_fatal, without_cancellations
+from ._attempts import Attempts
+from ._bodies import Body
+from ._children import Children, Forwarding
+from ._failures import without_cancellations
 from ._history import History
 from ._lanes import Lane
+from ._options import RunOptions
+from ._requests import Requests
+from ._resources import Hosts
+from ._runtime import StepRuntime
 from ._streams import Broadcast
+from ._waiting import Waiting
 
 if TYPE_CHECKING:
+    from anyio import TaskHandle
     from anyio.abc import TaskGroup
 
-    from .._workflow import Workflow
-
-__all__ = ["InputHandler", "Runner", "RunOptions"]
+__all__ = ["Runner"]
 
 logger = logging.getLogger("blazen_anyio")
-
-InputHandler = Callable[[InputRequestEvent], Awaitable[Any]]
-
-
-@attrs.frozen(kw_only=True)
-class RunOptions:
-    """What a run is started with besides its event.
-
-    Attributes:
-        input_handler: answers requests, each in a task of its own.
-        history: how many facts to keep; 0 for none, ``None`` for all.
-        random: numbers from [0, 1), for the jitter of retries.
-    """
-
-    input_handler: InputHandler | None = None
-    history: int | None = 1000
-    random: Callable[[], float] = random.random
-
-
-@attrs.define(eq=False)
-class _Waiter:
-    """A step that waits in the engine."""
-
-    kind: type[Event] | None
-    where: Callable[[Any], bool] | None
-    ready: anyio.Event = attrs.field(factory=anyio.Event)
-    error: BaseException | None = None
 
 
 class Runner:
     """Runs one run.
 
-    Attributes:
-        machine: decides.
+    Args:
+        machine: decides; it has been started or restored, or will be before ``drive``.
         steps: how to run each step, by its index.
+        codec: the workflow's.
+        options: what the run was started with.
+        hosts: where the resources of the run will be; ``None`` if it has none.
+        replacements: what to open instead of resources, for child runs too.
+        parent: the run in a step of which this one runs.
+
+    Attributes:
         broadcast: the run's streams.
         history: the run's facts.
         stopping: the run's scope is cancelled; no lane is reused any more.
         ended: set when the run is over and everything of it has finished.
+        suspend_asked: the run ends because its user had it suspended.
     """
 
     def __init__(
@@ -105,31 +75,42 @@ class Runner:
         steps: tuple[Body, ...],
         codec: Codec,
         options: RunOptions,
+        hosts: Hosts | None,
+        replacements: Mapping[Callable[..., object], object],
+        parent: Runner | None,
     ) -> None:
         self.machine = machine
         self.steps = steps
-        self.history = History(options.history)
-        self.broadcast = Broadcast(on_room=self._want_lane_if_backlog)
-        self.ended = anyio.Event()
-        self.stopping = False
+        self.codec = codec
+        self.options = options
+        self.hosts = hosts
+        self.replacements = replacements
+        self.parent = parent
         self.on_asyncio = anyio.get_cancelled_exc_class() is asyncio.CancelledError
         self.clock = _clock(self.on_asyncio)
+        self.history = History(options.history)
+        self.broadcast: Broadcast | Forwarding = (
+            Broadcast(on_room=self.room_again)
+            if parent is None
+            else Forwarding(parent.broadcast, machine.run_id)
+        )
+        self.attempts = Attempts(self, steps)
+        self.waiting = Waiting(self)
+        self.requests = Requests(self)
+        self.children = Children(self)
+        self.runtime = StepRuntime(self)
+        self.ended = anyio.Event()
+        self.stopping = False
         self.suspend_asked = False
-        self._codec = codec
-        self._options = options
-        self._limiters = {
-            body.name: anyio.CapacityLimiter(limit)
-            for body in steps
-            if body.kind == "sync" and (limit := body.step.options.max_concurrency) is not None
-        }
-        self._committed = Committed(machine.state, machine.versions)
         self._context_vars: ContextVars = copy_context()
         self._group: TaskGroup | None = None
         self._spare: Lane | None = None
         self._changed = anyio.Event()
-        self._waiters: dict[Delivery, _Waiter] = {}
         self._quiet: anyio.Event | None = None
         self._final: Snapshot | None = None
+        self._ended_lanes: deque[Lane] = deque(maxlen=8)
+        self._broken: WorkflowError | None = None
+        self._failure_logged = False
         machine.answers_requests = options.input_handler is not None
         self.follow_facts()
 
@@ -141,33 +122,79 @@ class Runner:
         Raises nothing but a cancellation from outside, after the run has been cancelled by it.
         """
         try:
-            await self._drive_steps()
+            await checkpoint_if_cancelled()  # before any step, whose first part would run all the same
+            if self.hosts is None:
+                await self._drive_steps()
+            else:
+                async with self.hosts:
+                    await self._drive_steps()
+        except BaseException:
+            self.log_failure()
+            raise
         finally:
+            self.finish()
+
+    def finish(self) -> None:
+        """All of the run has finished, or could not even begin; once is enough."""
+        if not self.ended.is_set():
             self.machine.cancel(self.clock())  # if it has not ended, this was cancelled
             self._report_late()
             self.broadcast.close()
             self.ended.set()
 
     async def _drive_steps(self) -> None:
+        cancelled: BaseException | None = None
         try:
             async with anyio.create_task_group() as group:
                 self._group = group
                 self.after_input()
                 try:
                     await self._follow_deadlines()
+                except BaseException as error:
+                    cancelled = error
+                    raise
                 finally:
-                    # At once, before any lane can take more: this may be a cancellation.
-                    self.machine.cancel(self.clock())
-                if not self.machine.finished:
+                    self.stop()
+                if not self.machine.finished or self.requests.in_handler:
                     self.stopping = True
                     group.cancel_scope.cancel()
         except BaseExceptionGroup as errors:
-            error = without_cancellations(errors)
-            if error is None:
+            failure = without_cancellations(errors)
+            if failure is None:
                 raise
-            self.machine.fail(error, self.clock())
+            self._task_broke(failure)
+            if cancelled is not None and self._broken is None:
+                raise cancelled from None  # the group has replaced a cancellation from outside
         finally:
-            self._group = None
+            cancelled = self._group = None
+
+    def stop(self) -> None:
+        """The run has ended, or its tasks are being cancelled: dispatch nothing more.
+
+        Called before any lane can take more. A group that neither the runner nor anybody outside has
+        cancelled cancels itself, when one of its tasks has broken; with what is known only later.
+        """
+        group = self._group
+        if self.stopping or group is None or not group.cancel_scope.cancel_called:
+            self.machine.cancel(self.clock())
+        elif self.machine.outcome is None:
+            self._broken = WorkflowError(
+                "a task of the run broke, most likely over a cancel scope or task group that a step "
+                f"left open; the steps that ran last: {self._last_steps()}"
+            )
+            self.machine.fail(self._broken, self.clock())
+
+    def _task_broke(self, error: BaseException) -> None:
+        """Report what came out of a task of the run, and is no failure of a step."""
+        if self._broken is not None:
+            self._broken.__cause__ = error
+        else:
+            error.add_note(f"the steps that ran last: {self._last_steps()}")
+            self.machine.fail(error, self.clock())
+
+    def _last_steps(self) -> str:
+        lanes = self._ended_lanes
+        return ", ".join(dict.fromkeys(name for lane in lanes for name in lane.recent))
 
     async def _follow_deadlines(self) -> None:
         """Be the run's one timer until it has ended."""
@@ -188,20 +215,27 @@ class Runner:
     def after_input(self) -> None:
         """Carry out what the machine wants after it has been told something."""
         machine = self.machine
-        orders = machine.orders
+        orders, offered = machine.orders, False
         while orders:
             order = orders.popleft()
             if isinstance(order, Cancel):
-                self._cancel(order.delivery)
+                if order.delivery.carrier is not None:
+                    order.delivery.carrier.cancel()
             elif isinstance(order, Show):
-                self._show_request(order.request)
+                self.requests.show(order.request)
             elif isinstance(order, Offer):
-                self._offer(order.record)
-        if machine.outcome is not None or machine.sooner:
+                self.waiting.offer(order.record)
+                offered = True
+        if offered:
+            machine.judged(self.clock())
+        # A run with a time limit may have become active again, which no timer tells.
+        if machine.outcome is not None or machine.sooner or machine.plan.timeout is not None:
             self._changed.set()
-        self._want_lane_if_backlog()
+        self.want_lane_if_backlog()
+        if self.parent is not None:
+            self.parent.children.stirred_by(self)
 
-    # ---- lanes ---------------------------------------------------------------------------------
+    # ---- tasks ---------------------------------------------------------------------------------
 
     @property
     def has_spare(self) -> bool:
@@ -212,17 +246,12 @@ class Runner:
         """See to it that a spare lane is scheduled."""
         if self._spare is None and self._group is not None and not self.stopping:
             lane = self._spare = Lane(self)
-            self._start(lane, lane.run(), "lane")
+            lane.task = self.start_task(lane.run(), "lane")
 
-    def _want_lane_if_backlog(self) -> None:
+    def want_lane_if_backlog(self) -> None:
+        """See to it that a spare lane is scheduled if there is something for it to do."""
         if self.machine.backlog and not self.broadcast.congested:
             self.want_lane()
-
-    def _start(self, lane: Lane, body: Any, name: str) -> None:
-        assert self._group is not None, "lanes are started while the run goes on"
-        lane.task = self._group.create_task(
-            body, name=f"{name} of {self.machine.run_id}", context=self._context_vars.copy()
-        )
 
     def lane_started(self, lane: Lane) -> None:
         """A lane has begun to run; another may be scheduled as the spare one."""
@@ -231,234 +260,37 @@ class Runner:
 
     def lane_ended(self, lane: Lane) -> None:
         """A lane retires; what it would have gone on with needs another."""
-        self._want_lane_if_backlog()
+        self._ended_lanes.append(lane)
+        self.want_lane_if_backlog()
         if self._quiet is not None and not self.machine.busy:
             self._quiet.set()
 
     def start_alone(self, delivery: Delivery) -> None:
-        """Run an invocation in a task of its own."""
+        """Run an invocation in a task of its own; what is behind it begins after it has begun."""
         lane = delivery.carrier = Lane(self)
-        self._start(lane, lane.run_alone(delivery), f"step {delivery.step.name}")
+        if self._spare is None:
+            self._spare = lane
+        lane.task = self.start_task(lane.run_alone(delivery), f"step {delivery.step.name!r}")
 
-    def shares_lanes(self, delivery: Delivery) -> bool:
-        """Whether the lane that took an invocation runs it itself."""
-        return not self.steps[delivery.step.index].own_task
+    def start_task(self, body: Coroutine[Any, Any, None], what: str) -> TaskHandle[None]:
+        """Start a task of the run, from a clean copy of the context that the run was started in."""
+        assert self._group is not None, "tasks are started while the run goes on"
+        name = f"{what} of run {self.machine.run_id}"
+        return self._group.create_task(body, name=name, context=self._context_vars.copy())
 
     def wake(self, delivery: Delivery) -> None:
-        """A step that waited in the engine has its slot back."""
-        self._waiters[delivery].ready.set()
+        """A step that waited inside has its slot back."""
+        self.waiting.wake(delivery)
+        if self.machine.sooner:  # the time limit of its attempt goes on
+            self._changed.set()
 
-    def _cancel(self, delivery: Delivery) -> None:
-        if delivery.carrier is not None:
-            delivery.carrier.cancel()
+    def room_again(self) -> None:
+        """No subscriber holds dispatch up any longer."""
+        self.want_lane_if_backlog()
+        for child in self.children:
+            child.room_again()
 
-    # ---- attempts ------------------------------------------------------------------------------
-
-    async def run_body(self, body: Body, delivery: Delivery, context: Context | None) -> Any:
-        """Run a step that is more than a coroutine function."""
-        events = [record.event for record in delivery.records]
-        resources: Mapping[str, object] = {}
-        if body.kind == "sync":
-            call = partial(body.call, events, context, resources)
-            return await run_in_thread(call, self._limiters.get(body.name))
-        if body.kind == "generator":
-            await run_generator(
-                body.call(events, context, resources),
-                partial(self._give, delivery),
-                partial(self._wait_in_engine, delivery, _Waiter(None, None)),
-                body.name,
-            )
-            return None
-        return await body.call(events, context, resources)
-
-    def failed(self, delivery: Delivery, error: BaseException) -> None:
-        """Report that an attempt has failed, with the verdict of its retry policy."""
-        now = self.clock()
-        if is_fatal(error):
-            self.machine.released(delivery, now)
-            self.machine.fail(error, now)
-            return
-        _chain_to_handled(delivery, error)
-        self.machine.failed(delivery, *self._verdict(delivery, error, now), now)
-
-    def released(self, delivery: Delivery) -> None:
-        """Report that an attempt was cancelled, not for a fault of its own."""
-        now = self.clock()
-        if delivery.doom is None:
-            # Cancelled from outside: nothing may be dispatched from here on.
-            self.machine.cancel(now)
-        self.machine.released(delivery, now)
-
-    def timeout_of(self, delivery: Delivery, cancelled: BaseException) -> StepTimeoutError:
-        """Make the error of an attempt that was cancelled because its time was up."""
-        timeout = delivery.step.timeout
-        assert timeout is not None
-        error = StepTimeoutError(delivery.step.name, delivery.events, timeout)
-        error.__cause__ = cancelled
-        return error
-
-    def _verdict(
-        self, delivery: Delivery, error: BaseException, now: float
-    ) -> tuple[BaseException, float | None]:
-        policy = self.steps[delivery.step.index].retry
-        if policy is None or not isinstance(error, Exception):
-            return error, None
-        first = delivery.started if delivery.first_tried is None else delivery.first_tried
-        try:
-            wait = policy.delay(delivery.attempts + 1, now - first, error, self._options.random())
-        except Exception as broken:
-            broken.__context__ = error
-            broken.add_note("raised by the predicate of the step's Retry(on=...)")
-            return broken, None
-        return error, wait
-
-    # ---- for contexts --------------------------------------------------------------------------
-
-    @property
-    def run_id(self) -> str:
-        """The id of the run."""
-        return self.machine.run_id
-
-    def new_state(self) -> State:
-        """Make one attempt's view of the state."""
-        return State(self._committed, self._codec)
-
-    def show(self, event: Event) -> None:
-        """Show an event to watchers."""
-        self.broadcast.publish(event)
-
-    def send_early(self, delivery: Delivery, event: Event, delay: float) -> None:
-        """Let an event of a running attempt out at once."""
-        digest = self._codec.digest(event)
-        try:
-            self.machine.send_early(delivery, event, digest, delay, self.clock())
-        finally:
-            self.after_input()
-
-    def collected(self, delivery: Delivery, kind: str) -> list[Event]:
-        """What waits under ``kind`` for ``ctx.collect_events``."""
-        return self.machine.collected(delivery, kind)
-
-    async def wait_for_event(
-        self,
-        delivery: Delivery,
-        kind: type[Event],
-        where: Callable[[Any], bool] | None,
-        timeout: float | None,
-    ) -> Event:
-        """Suspend an attempt until an event is claimed for it."""
-        digest = kind.event_type
-        wait = partial(self.machine.wait, delivery, digest, timeout)
-        answer = await self._wait_for(delivery, _Waiter(kind, where), wait)
-        assert isinstance(answer, Event)
-        return answer
-
-    async def request_input(
-        self, delivery: Delivery, request: InputRequestEvent, timeout: float | None
-    ) -> Any:
-        """Suspend an attempt until a human has answered."""
-        digest = self._codec.digest(request)
-        ask = partial(self.machine.ask, delivery, request, digest, timeout)
-        return await self._wait_for(delivery, _Waiter(None, None), ask)
-
-    async def run_workflow(
-        self, delivery: Delivery, child: Workflow[Any], event: Event | None
-    ) -> Any:
-        """Run a child inside an attempt."""
-        raise NotImplementedError
-
-    async def once(
-        self, delivery: Delivery, key: str, fn: Callable[..., Any], args: tuple[Any, ...]
-    ) -> Any:
-        """Do something once per invocation."""
-        raise NotImplementedError
-
-    def _give(self, delivery: Delivery, event: Event) -> bool:
-        digest = self._codec.digest(event)
-        try:
-            return self.machine.give(delivery, event, digest, self.clock())
-        finally:
-            self.after_input()
-
-    async def _wait_for(
-        self, delivery: Delivery, waiter: _Waiter, wait: Callable[[float], Effect]
-    ) -> Any:
-        self._waiters[delivery] = waiter
-        try:
-            effect = wait(self.clock())
-            self.after_input()
-            if effect.settled is None or delivery.phase != "running":
-                await self._wait_in_engine(delivery, waiter)
-        finally:
-            self._waiters.pop(delivery, None)
-        if effect.settled == "timed_out":
-            raise TimeoutError("nothing came in time")
-        return effect.answer
-
-    async def _wait_in_engine(self, delivery: Delivery, waiter: _Waiter) -> None:
-        """Wait until the machine has handed the attempt its slot back."""
-        waiter.ready = anyio.Event()
-        self._waiters[delivery] = waiter
-        try:
-            await waiter.ready.wait()
-        finally:
-            self._waiters.pop(delivery, None)
-        if waiter.error is not None:
-            raise waiter.error
-
-    def _offer(self, record: Record) -> None:
-        """Let the waiting steps judge an event, first come, first served."""
-        for delivery, _ in self.machine.waits():
-            waiter = self._waiters.get(delivery)
-            if waiter is None or waiter.kind is None or not record.mailbox:
-                continue
-            if not isinstance(record.event, waiter.kind):
-                continue
-            try:
-                fits = waiter.where is None or waiter.where(record.event)
-            except Exception as error:
-                waiter.error = error
-                waiter.ready.set()
-                continue
-            if fits:
-                self.machine.claim(delivery, record, self.clock())
-                return
-
-    # ---- requests ------------------------------------------------------------------------------
-
-    def _show_request(self, request: InputRequestEvent) -> None:
-        self.broadcast.publish(request)
-        if self._options.input_handler is not None and self._group is not None:
-            self._group.create_task(
-                self._ask_handler(request), name=f"input handler of {self.run_id}"
-            )
-
-    async def _ask_handler(self, request: InputRequestEvent) -> None:
-        handler = self._options.input_handler
-        assert handler is not None
-        try:
-            response = await handler(request)
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as error:
-            self._handler_failed(request, error)
-            return
-        if any(each.request_id == request.request_id for each in self.machine.requests):
-            self.machine.respond(request.request_id, response, self.clock())
-            self.after_input()
-
-    def _handler_failed(self, request: InputRequestEvent, error: BaseException) -> None:
-        failure = without_cancellations(error)
-        if failure is None:
-            raise error
-        if not is_fatal(failure):
-            failed = StepFailedError("input_handler", request, 1, failure)
-            failed.__cause__ = failure
-            failure = failed
-        self.machine.fail(failure, self.clock())
-        self.after_input()
-
-    # ---- for the handle ------------------------------------------------------------------------
+    # ---- steering ------------------------------------------------------------------------------
 
     def send_from_outside(self, event: Event) -> None:
         """Take an event from outside, if a step accepts it and has room."""
@@ -469,6 +301,20 @@ class Runner:
         self.machine.send(event, self.clock())
         self.after_input()
 
+    def pause(self) -> None:
+        """Stop dispatch, in child runs too."""
+        self.machine.pause(self.clock())
+        for child in self.children:
+            child.pause()
+        self.after_input()
+
+    def resume(self) -> None:
+        """Dispatch again, in child runs too."""
+        self.machine.resume(self.clock())
+        for child in self.children:
+            child.resume()
+        self.after_input()
+
     async def wait_until_quiet(self) -> None:
         """Wait until no step is running; only of use while dispatch is stopped."""
         if self.machine.busy:
@@ -477,32 +323,30 @@ class Runner:
 
     def suspend(self) -> None:
         """Cancel what runs, to be delivered again, and end the run with a snapshot to come."""
-        threads = sorted(
-            {
-                delivery.step.name
-                for delivery in self.machine.running
-                if self.steps[delivery.step.index].kind == "sync"
-            }
-        )
+        running = (self.steps[delivery.step.index] for delivery in self.machine.running)
+        threads = sorted({body.name for body in running if body.kind == "sync"})
         if threads:
             logger.warning(
                 "run %s is being suspended and waits for the worker threads of: %s",
-                self.run_id,
+                self.machine.run_id,
                 ", ".join(threads),
             )
         self.machine.suspend(self.clock())
         self.after_input()
 
-    def final_snapshot(self) -> Snapshot:
-        """The snapshot of a suspended run, taken when all of it had finished."""
-        if self._final is None:
-            self._final = self.snapshot()
-        return self._final
+    def line(self) -> Iterator[Runner]:
+        """This run and those around it, innermost first."""
+        runner: Runner | None = self
+        while runner is not None:
+            yield runner
+            runner = runner.parent
 
     # ---- facts ---------------------------------------------------------------------------------
 
     def follow_facts(self) -> None:
         """Have the machine tell facts if anybody wants them."""
+        for child in self.children:
+            child.follow_facts()
         if self.broadcast.wants_lifecycle:
             self.machine.publish = self._publish_fact
         elif self.history.enabled:
@@ -517,7 +361,7 @@ class Runner:
             LifecycleEvent(kind, step, event_type, duration, attempt, error)
         )
 
-    # ---- the end -------------------------------------------------------------------------------
+    # ---- snapshots and the end -----------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """Write the run down as it is between two inputs."""
@@ -526,24 +370,45 @@ class Runner:
             self.machine.snapshot(now),
             run_id=self.machine.run_id,
             workflow=self.machine.plan.name,
-            codec=self._codec,
+            codec=self.codec,
             offset=time.time() - now,
+            requests=self.requests.open(),
         )
 
+    def save(self) -> Any:
+        """Write a child run down, as plain data for the snapshot around it."""
+        return self.snapshot().to_data()
+
+    def final_snapshot(self) -> Snapshot:
+        """The snapshot of a suspended run, taken when all of it had finished."""
+        if self._final is None:
+            self._final = self.snapshot()
+        return self._final
+
     def _report_late(self) -> None:
-        """See to it that errors which came after the end of the run are not lost."""
-        late, outcome = self.machine.late, self.machine.outcome
+        """See to it that errors which came while the run was ending are not lost."""
+        outcome = self.machine.outcome
         error = outcome.error if outcome is not None else None
-        others = [each for each in late if each is not error]
+        closing = self.hosts.errors if self.hosts is not None else []
+        others = tuple(each for each in (*self.machine.late, *closing) if each is not error)
         if isinstance(error, StepFailedError):
-            error.others = tuple(others)
+            error.others = others
             return
         for other in others:
-            logger.error(
-                "run %s: a step failed while the run was ending",
-                self.machine.run_id,
-                exc_info=other,
-            )
+            self.log_late(other)
+
+    def log_failure(self) -> None:
+        """Log why the run has failed, since something else is raised."""
+        outcome = self.machine.outcome
+        if outcome is not None and outcome.error is not None and not self._failure_logged:
+            self._failure_logged = True
+            self.log_late(outcome.error)
+
+    def log_late(self, error: BaseException) -> None:
+        """Log an error that has no other way to anybody."""
+        logger.error(
+            "run %s: an error while the run was ending", self.machine.run_id, exc_info=error
+        )
 
 
 def _clock(on_asyncio: bool) -> Callable[[], float]:
@@ -553,11 +418,3 @@ def _clock(on_asyncio: bool) -> Callable[[], float]:
     import trio  # the run is on trio, so it is there and imported already
 
     return trio.current_time
-
-
-def _chain_to_handled(delivery: Delivery, error: BaseException) -> None:
-    """Let the failure of an error step show the failure that it was handling."""
-    event = delivery.records[0].event if delivery.records else None
-    handled = getattr(event, "error", None)
-    if isinstance(handled, BaseException) and error.__context__ is None and error is not handled:
-        error.__context__ = handled

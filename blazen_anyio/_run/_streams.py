@@ -34,11 +34,23 @@ Overflow = Literal["error", "drop_oldest", "block"]
 _EVENTS_PER_CHECKPOINT = 32
 
 
+class _Special:
+    """What stands in a deque and is no event of the run itself."""
+
+
 @attrs.define(eq=False)
-class _Gap:
+class _Gap(_Special):
     """Stands in a deque where events are missing."""
 
     missed: int
+
+
+@attrs.frozen(eq=False)
+class _Forwarded(_Special):
+    """An event of a child run, with the ids of the runs that lead to it."""
+
+    event: Event
+    path: tuple[str, ...]
 
 
 @attrs.define(eq=False)
@@ -54,7 +66,7 @@ class Subscription:
             buffer must be noticed (``holds``), or -1 once the stream was dropped.
         items: what waits for the reader.
         missed: how many events this subscriber did not get.
-        waiter: set to wake the reader; ``None`` while it is not waiting.
+        waiter: set to wake the reader; ``None`` if there is nobody to wake.
         holds: a "block" subscriber inside its ``async with``; only there it may hold the run up.
         full: it does hold the run up.
         ended: nothing more comes.
@@ -65,7 +77,7 @@ class Subscription:
     overflow: Overflow
     lifecycle: bool
     room: int
-    items: deque[Event | _Gap] = attrs.field(factory=lambda: deque[Event | _Gap]())
+    items: deque[Event | _Special] = attrs.field(factory=lambda: deque[Event | _Special]())
     missed: int = 0
     waiter: anyio.Event | None = None
     holds: bool = False
@@ -125,15 +137,15 @@ class Broadcast:
         self._all: tuple[Subscription, ...] = ()
         self._watchers: tuple[Subscription, ...] = ()
 
-    def publish(self, event: Event) -> None:
-        """Hand ``event`` to every subscriber."""
-        self._hand_out(event, self._all)
+    def publish(self, event: Event, path: tuple[str, ...] = ()) -> None:
+        """Hand ``event`` to every subscriber, with the path of the child run it comes from."""
+        self._hand_out(_Forwarded(event, path) if path else event, self._all)
 
-    def publish_fact(self, event: Event) -> None:
+    def publish_fact(self, event: Event, path: tuple[str, ...] = ()) -> None:
         """Hand ``event`` to those subscribers that asked for lifecycle facts."""
-        self._hand_out(event, self._watchers)
+        self._hand_out(_Forwarded(event, path) if path else event, self._watchers)
 
-    def _hand_out(self, event: Event, subscriptions: tuple[Subscription, ...]) -> None:
+    def _hand_out(self, event: Event | _Special, subscriptions: tuple[Subscription, ...]) -> None:
         for subscription in subscriptions:
             items = subscription.items
             if len(items) < subscription.room:
@@ -143,7 +155,7 @@ class Broadcast:
             else:
                 self._overflow(subscription, event)
 
-    def _overflow(self, subscription: Subscription, event: Event) -> None:
+    def _overflow(self, subscription: Subscription, event: Event | _Special) -> None:
         if subscription.dropped:
             self.forget(subscription)
         elif subscription.holds:
@@ -245,7 +257,7 @@ class EventStream(AsyncIterator[Event]):
       stream lags as with ``"error"``.
     """
 
-    __slots__ = ("_broadcast", "_budget", "_closed", "_loop", "_reading", "_subscription")
+    __slots__ = ("_broadcast", "_budget", "_closed", "_loop", "_path", "_reading", "_subscription")
 
     def __init__(self, broadcast: Broadcast, subscription: Subscription) -> None:
         self._broadcast = broadcast
@@ -253,12 +265,21 @@ class EventStream(AsyncIterator[Event]):
         self._budget = 0 if subscription.overflow == "block" else _EVENTS_PER_CHECKPOINT
         self._closed = False
         self._reading = False
+        self._path: tuple[str, ...] = ()
         self._loop: EventLoopToken | None = None
 
     @property
     def missed(self) -> int:
         """How many events this subscriber did not get so far, because it was too slow."""
         return self._subscription.missed
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Which child run the event last returned comes from: the ids of the runs that lead to it.
+
+        Empty for an event of the run itself.
+        """
+        return self._path
 
     def __aiter__(self) -> EventStream:
         return self
@@ -278,12 +299,21 @@ class EventStream(AsyncIterator[Event]):
             await self._pause()
         self._budget -= 1
         item = items.popleft()
-        if isinstance(item, _Gap):
-            subscription.room -= 1
-            raise StreamLagError(item.missed)
+        if self._path:
+            self._path = ()
+        if isinstance(item, _Special):
+            item = self._look_through(item)
         if subscription.full and len(items) <= subscription.room:
             self._broadcast.release(subscription)
         return item
+
+    def _look_through(self, item: _Special) -> Event:
+        if isinstance(item, _Gap):
+            self._subscription.room -= 1
+            raise StreamLagError(item.missed)
+        assert isinstance(item, _Forwarded)
+        self._path = item.path
+        return item.event
 
     async def _pause(self) -> None:
         """Pass a checkpoint or wait, until there is something to take."""
@@ -293,7 +323,7 @@ class EventStream(AsyncIterator[Event]):
         try:
             await self._wait()
         finally:
-            self._reading, self._subscription.waiter = False, None
+            self._reading = False
         if self._closed:
             raise anyio.ClosedResourceError
         if not self._subscription.items:

@@ -1,0 +1,32 @@
+"""Values and events to plain JSON-able data and back, exactly.
+
+The rule of the package: what comes back equals what went in and has the same type all the way
+down, or it is refused before it is stored. Values are written by their type at run time, with tags
+for all that JSON has no form for; annotations only check what comes in. Data never decides what is
+imported or executed: it names classes, and only those that the codec was given are looked up.
+"""
+
+from __future__ import annotations
+
+from .codec import Codec, refusing_at
+from .faults import MAX_DEPTH, Malformed, kind_of, segment, shown, under
+from .reading import WAYS_OUT, Reader
+from .scalars import escape_text, unescape_text
+from .writing import TAG, canonical
+
+__all__ = [
+    "MAX_DEPTH",
+    "TAG",
+    "WAYS_OUT",
+    "Codec",
+    "Malformed",
+    "Reader",
+    "canonical",
+    "escape_text",
+    "kind_of",
+    "refusing_at",
+    "segment",
+    "shown",
+    "under",
+    "unescape_text",
+]

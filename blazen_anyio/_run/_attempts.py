@@ -1,0 +1,127 @@
+"""Attempts: how a step's body is run, and how its end is reported to the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from .._context import Context
+from .._events import Event
+from .._exceptions import StepTimeoutError
+from .._machine import Delivery
+from ._bodies import Body, run_generator, run_in_thread
+from ._failures import is_fatal
+
+if TYPE_CHECKING:
+    from ._runner import Runner
+
+__all__ = ["Attempts", "timeout_of"]
+
+
+class Attempts:
+    """Runs the bodies of one run's steps and reports their failures."""
+
+    def __init__(self, runner: Runner, steps: tuple[Body, ...]) -> None:
+        self._runner = runner
+        self._steps = steps
+        # A step that limits itself needs threads of its own: with the default limiter it would share
+        # forty with the whole program.
+        self._limiters = {
+            body.name: anyio.CapacityLimiter(limit)
+            for body in steps
+            if body.kind == "sync" and (limit := body.step.options.max_concurrency) is not None
+        }
+
+    # ---- bodies --------------------------------------------------------------------------------
+
+    async def run_body(self, body: Body, delivery: Delivery, context: Context | None) -> Any:
+        """Run a step that is more than a coroutine function of one event."""
+        needs, hosts = body.step.parameters.resources, self._runner.hosts
+        if not needs or hosts is None:
+            return await self._run_kind(body, delivery, context, {})
+        async with hosts.for_attempt(needs) as resources:
+            return await self._run_kind(body, delivery, context, resources)
+
+    async def _run_kind(
+        self,
+        body: Body,
+        delivery: Delivery,
+        context: Context | None,
+        resources: Mapping[str, object],
+    ) -> Any:
+        events = [record.event for record in delivery.records]
+        if body.kind == "sync":
+            call = partial(body.call, events, context, resources)
+            return await run_in_thread(call, self._limiters.get(body.name))
+        if body.kind == "generator":
+            await run_generator(
+                body.call(events, context, resources),
+                partial(self._give, delivery),
+                partial(self._runner.waiting.for_room, delivery),
+                body.name,
+            )
+            return None
+        return await body.call(events, context, resources)
+
+    def _give(self, delivery: Delivery, event: Event) -> bool:
+        """Let out what a generator yields; return whether there is room for more."""
+        runner = self._runner
+        digest = runner.codec.digest(event)
+        try:
+            return runner.machine.give(delivery, event, digest, runner.clock())
+        finally:
+            runner.after_input()
+
+    # ---- ends ----------------------------------------------------------------------------------
+
+    def failed(self, delivery: Delivery, error: BaseException) -> None:
+        """Report that an attempt has failed, with the verdict of its retry policy."""
+        machine, now = self._runner.machine, self._runner.clock()
+        if is_fatal(error):
+            machine.released(delivery, now)
+            machine.fail(error, now)
+            return
+        _chain_to_handled(delivery, error)
+        machine.failed(delivery, *self._verdict(delivery, error, now), now)
+
+    def released(self, delivery: Delivery) -> None:
+        """Report that an attempt was cancelled, for no fault of its own."""
+        machine, now = self._runner.machine, self._runner.clock()
+        if delivery.doom is None:
+            self._runner.stop()
+        machine.released(delivery, now)
+
+    def _verdict(
+        self, delivery: Delivery, error: BaseException, now: float
+    ) -> tuple[BaseException, float | None]:
+        policy = self._steps[delivery.step.index].retry
+        if policy is None or not isinstance(error, Exception):
+            return error, None
+        first = delivery.started if delivery.first_tried is None else delivery.first_tried
+        random = self._runner.options.random()
+        try:
+            return error, policy.delay(delivery.attempts + 1, now - first, error, random)
+        except Exception as broken:
+            broken.__context__ = error
+            broken.add_note("raised by the predicate of the step's Retry(on=...)")
+            return broken, None
+
+
+def timeout_of(delivery: Delivery, cancelled: BaseException) -> StepTimeoutError:
+    """Make the error of an attempt that was cancelled because its time was up."""
+    timeout = delivery.step.timeout
+    assert timeout is not None, "only an attempt with a time limit runs out of it"
+    error = StepTimeoutError(delivery.step.name, delivery.events, timeout)
+    error.__cause__ = cancelled
+    return error
+
+
+def _chain_to_handled(delivery: Delivery, error: BaseException) -> None:
+    """Let the failure of an error step show the failure that it was handling."""
+    event = delivery.records[0].event if delivery.records else None
+    handled = getattr(event, "error", None)
+    if isinstance(handled, BaseException) and error.__context__ is None and error is not handled:
+        error.__context__ = handled

@@ -1,0 +1,82 @@
+"""Requests for input: shown to watchers, answered by a handler or through the handle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+
+from .._events import InputRequestEvent
+from .._exceptions import StepFailedError
+from ._failures import is_fatal, without_cancellations
+
+if TYPE_CHECKING:
+    from ._runner import Runner
+
+__all__ = ["Requests"]
+
+
+class Requests:
+    """The open requests of a run and of its child runs.
+
+    Attributes:
+        in_handler: how many the input handler has not answered yet.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self.in_handler = 0
+
+    def open(self) -> list[InputRequestEvent]:
+        """The open requests, those of child runs last."""
+        return [*self._runner.machine.requests, *self._runner.children.requests()]
+
+    def respond(self, request_id: str, response: Any) -> None:
+        """Answer a request of this run or of a child run.
+
+        Raises:
+            UnknownRequestError: it is not open.
+        """
+        runner = self._runner
+        asked = runner.children.asked(request_id)
+        if asked is not None:
+            asked.requests.respond(request_id, response)
+        else:
+            runner.machine.respond(request_id, response, runner.clock())
+            runner.after_input()
+
+    def show(self, request: InputRequestEvent) -> None:
+        """Show a request to watchers and give it to the handler, in a task of its own."""
+        self._runner.broadcast.publish(request)
+        if self._runner.options.input_handler is not None:
+            self.in_handler += 1
+            self._runner.start_task(self._handle(request), "input handler")
+
+    async def _handle(self, request: InputRequestEvent) -> None:
+        try:
+            await self._ask(request)
+        finally:
+            self.in_handler -= 1
+
+    async def _ask(self, request: InputRequestEvent) -> None:
+        runner = self._runner
+        handler = runner.options.input_handler
+        assert handler is not None
+        try:
+            response = await handler(request)
+        except BaseException as error:
+            failure = without_cancellations(error)
+            if failure is None:
+                raise
+            self._failed(request, failure)
+            return
+        # It may have been answered through the handle, or withdrawn, in the meantime.
+        if any(each.request_id == request.request_id for each in runner.machine.requests):
+            runner.machine.respond(request.request_id, response, runner.clock())
+            runner.after_input()
+
+    def _failed(self, request: InputRequestEvent, error: BaseException) -> None:
+        failure = error
+        if not is_fatal(error):
+            failure = StepFailedError("input_handler", request, 1, error)
+        self._runner.machine.fail(failure, self._runner.clock())
+        self._runner.after_input()

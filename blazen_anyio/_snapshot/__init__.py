@@ -1,0 +1,13 @@
+"""Snapshots: the state of a run as plain, versioned data, strict on the way in.
+
+The rule of the package: a document is refused at the first thing that is not as this release
+writes it, in a fixed order: size, JSON, version, digest, form of the rows, references, values. It
+is always one ``SnapshotError`` that says where. Nothing in a document is trusted before its digest
+agrees.
+"""
+
+from __future__ import annotations
+
+from .snapshot import Snapshot
+
+__all__ = ["Snapshot"]

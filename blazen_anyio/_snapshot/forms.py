@@ -1,0 +1,260 @@
+"""Forms: what a column of a row may hold in plain data, and how it is written and read.
+
+The form of a column follows from the annotation of its field, so that a new field needs no word
+here.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Mapping
+from types import NoneType
+from typing import Any, Literal
+
+import attrs
+
+from .._codec import Codec, Malformed, Reader, escape_text, kind_of, unescape_text
+from .._events import Event, InputRequestEvent, StopEvent
+
+__all__ = ["CHILD", "NAME", "Form", "Loading", "Saving", "form_of", "is_event_data"]
+
+_MOST = 2**53
+
+
+@attrs.frozen
+class Saving:
+    """What writing takes.
+
+    Attributes:
+        codec: of the workflow.
+        offset: wall-clock time minus the machine's, in seconds.
+    """
+
+    codec: Codec
+    offset: float
+
+
+@attrs.frozen
+class Loading:
+    """What reading takes: a reader of values, the offset of this process, and new names."""
+
+    reader: Reader
+    offset: float
+    renames: Mapping[str, str]
+
+    def renamed(self, name: str) -> str:
+        """Find the name of today."""
+        return self.renames.get(name, name)
+
+
+def _written_as_it_is(value: Any, saving: Saving, label: str) -> Any:
+    return value
+
+
+def _read_as_it_is(data: Any, loading: Loading) -> Any:
+    return data
+
+
+@attrs.frozen
+class Form:
+    """What a column holds.
+
+    Attributes:
+        expected: what it should be, for the error.
+        fits: says whether plain data is of this form.
+        write: makes the plain data; its third argument names the value in errors.
+        read: makes the row's value of plain data that fits.
+        holds_values: it holds events or values of the user's.
+    """
+
+    expected: str
+    fits: Callable[[Any], bool]
+    write: Callable[[Any, Saving, str], Any] = _written_as_it_is
+    read: Callable[[Any, Loading], Any] = _read_as_it_is
+    holds_values: bool = False
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether plain data differs from the row's value."""
+        return self.write is not _written_as_it_is
+
+
+def _is_count(data: Any) -> bool:
+    return type(data) is int and 0 <= data <= _MOST
+
+
+def _are_counts(data: Any) -> bool:
+    return kind_of(data) is list and all(map(_is_count, data))
+
+
+def _is_text(data: Any) -> bool:
+    return type(data) is str
+
+
+def _is_seconds(data: Any) -> bool:
+    # NaN compares as false.
+    return type(data) is float and -_MOST <= data <= _MOST
+
+
+def is_event_data(data: Any) -> bool:
+    """Say whether data looks like an event, known or not."""
+    if kind_of(data) is not dict or data.keys() != {"type", "fields"}:
+        return False
+    return type(data["type"]) is str and kind_of(data["fields"]) is dict
+
+
+def _write_text(value: str, saving: Saving, label: str) -> str:
+    return escape_text(value)
+
+
+def _read_text(data: str, loading: Loading) -> str:
+    try:
+        return unescape_text(data)
+    except ValueError as error:
+        raise Malformed("expected text") from error
+
+
+def _read_name(data: str, loading: Loading) -> str:
+    return loading.renamed(_read_text(data, loading))
+
+
+def _write_slot(value: int | str, saving: Saving, label: str) -> int | str:
+    return escape_text(value) if isinstance(value, str) else value
+
+
+def _read_slot(data: int | str, loading: Loading) -> int | str:
+    return _read_name(data, loading) if isinstance(data, str) else data
+
+
+def _write_seconds(value: float, saving: Saving, label: str) -> float:
+    return float(value)
+
+
+def _write_time(value: float | None, saving: Saving, label: str) -> float | None:
+    return None if value is None else float(value + saving.offset)
+
+
+def _read_time(data: float | None, loading: Loading) -> float | None:
+    return None if data is None else data - loading.offset
+
+
+def _write_numbers(value: tuple[int, ...], saving: Saving, label: str) -> list[int]:
+    return list(value)
+
+
+def _read_numbers(data: list[int], loading: Loading) -> tuple[int, ...]:
+    return tuple(data)
+
+
+def _write_event(value: Event, saving: Saving, label: str) -> Any:
+    return saving.codec.encode_event(value)
+
+
+def _read_event(data: Any, loading: Loading) -> Event:
+    return loading.reader.event(data)
+
+
+def _read_request(data: Any, loading: Loading) -> InputRequestEvent:
+    event = loading.reader.event(data)
+    if not isinstance(event, InputRequestEvent):
+        raise Malformed("expected an InputRequestEvent")
+    return event
+
+
+def _write_value(value: Any, saving: Saving, label: str) -> Any:
+    return saving.codec.encode(value, label)
+
+
+def _read_value(data: Any, loading: Loading) -> Any:
+    return loading.reader.value(data)
+
+
+def _write_stop(value: StopEvent | None, saving: Saving, label: str) -> Any:
+    return None if value is None else saving.codec.encode_event(value)
+
+
+def _read_stop(data: Any, loading: Loading) -> StopEvent | None:
+    if data is None:
+        return None
+    event = loading.reader.event(data)
+    if not isinstance(event, StopEvent):
+        raise Malformed("expected a StopEvent")
+    return event
+
+
+def _one_of(*allowed: str | None) -> Form:
+    names = ", ".join("null" if name is None else name for name in allowed)
+
+    def fits(data: Any) -> bool:
+        return (data is None or type(data) is str) and data in allowed
+
+    return Form(f"one of {names}", fits)
+
+
+_COUNT = Form("a whole number from 0", _is_count)
+_TEXT = Form("text", _is_text, _write_text, _read_text)
+_FLAG = Form("true or false", lambda data: type(data) is bool)
+_SECONDS = Form("a number of seconds", _is_seconds, _write_seconds)
+_TIME = Form(
+    "a time in seconds, or null",
+    lambda data: data is None or _is_seconds(data),
+    _write_time,
+    _read_time,
+)
+_NUMBERS = Form("a list of whole numbers", _are_counts, _write_numbers, _read_numbers)
+_SLOT = Form(
+    "a whole number or text",
+    lambda data: _is_count(data) or _is_text(data),
+    _write_slot,
+    _read_slot,
+)
+_EVENT = Form("an event", is_event_data, _write_event, _read_event, True)
+_REQUEST = Form("an event", is_event_data, _write_event, _read_request, True)
+_STOP = Form(
+    "an event, or null",
+    lambda data: data is None or is_event_data(data),
+    _write_stop,
+    _read_stop,
+    True,
+)
+_VALUE = Form("a value", lambda data: True, _write_value, _read_value, True)
+
+NAME = Form("the name of a step", _is_text, _write_text, _read_name)
+"""Of a step, which may have been renamed."""
+
+CHILD = Form("a child run, or null", lambda data: data is None or kind_of(data) is dict)
+"""The content of a child run's own snapshot, which its own workflow reads."""
+
+
+_FORMS: dict[Any, Form] = {
+    int: _COUNT,
+    str: _TEXT,
+    bool: _FLAG,
+    float: _SECONDS,
+    float | None: _TIME,
+    tuple[int, ...]: _NUMBERS,
+    int | str: _SLOT,
+    Event: _EVENT,
+    InputRequestEvent: _REQUEST,
+    StopEvent | None: _STOP,
+    Any: _VALUE,
+}
+
+
+def form_of(annotation: Any) -> Form:
+    """Find the form of a field.
+
+    Raises:
+        KeyError: there is none for such an annotation.
+    """
+    if annotation in _FORMS:
+        return _FORMS[annotation]
+    allowed: list[Any] = []
+    for part in typing.get_args(annotation):
+        if typing.get_origin(part) is Literal:
+            allowed += typing.get_args(part)
+        elif isinstance(part, str) or part is NoneType:
+            allowed.append(part if isinstance(part, str) else None)
+        else:
+            raise KeyError(annotation)
+    return _one_of(*allowed)

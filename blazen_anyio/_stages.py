@@ -1,0 +1,249 @@
+"""Stages: workflows that run one after another or side by side, as a workflow.
+
+``pipeline`` only *builds* a workflow: a step for each stage, a fan-out and a gather for stages side by
+side. All that a workflow can do (snapshots, requests, streams, limits, time-outs) comes with it. The
+shape follows Blazen's pipelines.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from ._context import Context
+from ._events import Event, StartEvent, StopEvent
+from ._exceptions import DefinitionError
+from ._steps import StepFunction, step
+from ._workflow import Workflow
+
+__all__ = ["Parallel", "Results", "Stage", "pipeline"]
+
+Results = Mapping[str, Any]
+"""The results so far: of the pipeline's start event under ``"start"``, then of each stage by name."""
+
+
+@attrs.frozen
+class Stage:
+    """One workflow in a pipeline.
+
+    Args:
+        name: names its step and its result.
+        workflow: what runs.
+        input: makes its start event of the results so far; by default, the pipeline's own start
+            event, or for a stage with a result before it a ``StartEvent`` whose data are the results.
+        when: whether it runs; skipped, it has no result.
+        again: whether it runs once more, asked after each run, with the latest result among the
+            results.
+        max_runs: how often it may run; with ``again`` at its bound the pipeline goes on.
+    """
+
+    name: str
+    workflow: Workflow[Any]
+    input: Callable[[Results], Event] | None = attrs.field(default=None, kw_only=True)
+    when: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
+    again: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
+    max_runs: int = attrs.field(default=10, kw_only=True, validator=attrs.validators.ge(1))
+
+    def starts_with(self, results: Results) -> Event:
+        """The start event of its workflow."""
+        if self.input is not None:
+            return self.input(results)
+        if len(results) == 1:
+            start: Event = results["start"]
+            return start
+        return StartEvent(data=dict(results))
+
+
+@attrs.frozen
+class Parallel:
+    """Stages that run side by side. Its result is a mapping of theirs, by name.
+
+    Args:
+        name: names its result.
+        stages: what runs; none sees a result of the others.
+        max_concurrency: how many at a time; ``None`` for all.
+    """
+
+    name: str
+    stages: Sequence[Stage]
+    max_concurrency: int | None = attrs.field(default=None, kw_only=True)
+
+
+class _Reached(Event):
+    """The results so far, on their way to the next stage."""
+
+    results: Mapping[str, Any]
+    runs: int = 0
+
+
+class _Ran(Event):
+    """The result of one stage among several side by side."""
+
+    place: int
+    ran: bool
+    result: Any
+    results: Mapping[str, Any]
+
+
+class _Branch(Event):
+    """The results so far, on their way to one of several stages side by side."""
+
+    results: Mapping[str, Any]
+    place: int
+
+
+def pipeline(
+    name: str,
+    stages: Sequence[Stage | Parallel],
+    *,
+    timeout: float | None = None,
+    max_concurrency: int | None = None,
+    result_types: Sequence[type] = (),
+) -> Workflow[Any]:
+    """Build a workflow that runs stages one after another.
+
+    Its start event, a ``StartEvent`` with the keyword arguments of ``run`` as data, is what the first
+    stage starts with; ``run`` returns the results as a dictionary, by stage.
+
+    Args:
+        name: the workflow's.
+        stages: in their order.
+        timeout: seconds a run may be active.
+        max_concurrency: how many stages may run at once.
+        result_types: classes that results may hold, like ``Workflow(types=...)``.
+
+    Raises:
+        DefinitionError: no stage, or two with one name.
+
+    Example::
+
+        publish = pipeline("publish", [Stage("draft", drafting), Stage("check", checking)])
+        results = await publish.run(topic="tides")
+    """
+    _check(name, stages)
+    builder = _Builder(name, len(stages))
+    steps: list[StepFunction[..., Any]] = [builder.first()]
+    for place, stage in enumerate(stages):
+        steps += builder.steps_of(place, stage)
+    return Workflow(
+        name, steps, timeout=timeout, max_concurrency=max_concurrency, types=tuple(result_types)
+    )
+
+
+def _check(name: str, stages: Sequence[Stage | Parallel]) -> None:
+    problems = [] if stages else ["it has no stages"]
+    seen = {"start"}
+    for stage in stages:
+        inner = stage.stages if isinstance(stage, Parallel) else ()
+        if isinstance(stage, Parallel) and not inner:
+            problems.append(f"parallel stage {stage.name!r} has no stages in it")
+        for each in (stage, *inner):
+            if each.name in seen:
+                problems.append(f"two stages are called {each.name!r} ('start' is taken)")
+            seen.add(each.name)
+    if problems:
+        raise DefinitionError(f"pipeline {name!r}", problems)
+
+
+class _Builder:
+    """Makes the steps of a pipeline, each place with event classes of its own."""
+
+    def __init__(self, name: str, count: int) -> None:
+        self._name = name
+        self._reached = [self._event_class(_Reached, f"stage {place}") for place in range(count)]
+
+    def _event_class(self, base: type[Event], what: str) -> type[Any]:
+        event_type = f"blazen::pipeline/{self._name}/{what}"
+        namespace = {"__module__": __name__}
+        return types.new_class(
+            base.__name__, (base,), {"event_type": event_type}, lambda body: body.update(namespace)
+        )
+
+    def first(self) -> StepFunction[..., Any]:
+        """The step that takes the start event."""
+        reached = self._reached[0]
+
+        async def begin(event: StartEvent) -> Event:
+            result: Event = reached({"start": event})
+            return result
+
+        return _step(begin, "start", StartEvent, reached)
+
+    def _next(self, place: int, results: Results) -> Event:
+        if place + 1 == len(self._reached):
+            return StopEvent(result={key: value for key, value in results.items() if key != "start"})
+        event: Event = self._reached[place + 1](results)
+        return event
+
+    def _next_class(self, place: int) -> type[Event]:
+        return StopEvent if place + 1 == len(self._reached) else self._reached[place + 1]
+
+    def steps_of(self, place: int, stage: Stage | Parallel) -> list[StepFunction[..., Any]]:
+        """The steps of the stage at a place."""
+        if isinstance(stage, Stage):
+            return [self._alone(place, stage)]
+        return self._side_by_side(place, stage)
+
+    def _alone(self, place: int, stage: Stage) -> StepFunction[..., Any]:
+        reached = self._reached[place]
+
+        async def run(event: _Reached, ctx: Context) -> Event:
+            if stage.when is not None and not event.runs and not stage.when(event.results):
+                return self._next(place, event.results)
+            result = await ctx.run_workflow(stage.workflow, stage.starts_with(event.results))
+            results = {**event.results, stage.name: result}
+            runs = event.runs + 1
+            if stage.again is not None and runs < stage.max_runs and stage.again(results):
+                again: Event = reached(results, runs)
+                return again
+            return self._next(place, results)
+
+        return _step(run, stage.name, reached, reached | self._next_class(place))
+
+    def _side_by_side(self, place: int, parallel: Parallel) -> list[StepFunction[..., Any]]:
+        reached = self._reached[place]
+        branch = self._event_class(_Branch, f"branch of {place}")
+        ran = self._event_class(_Ran, f"result in {place}")
+        stages = parallel.stages
+
+        async def split(event: _Reached) -> list[Event]:
+            return [branch(event.results, number) for number in range(len(stages))]
+
+        async def run(event: _Branch, ctx: Context) -> Event:
+            stage = stages[event.place]
+            if stage.when is not None and not stage.when(event.results):
+                skipped: Event = ran(event.place, False, None, event.results)
+                return skipped
+            result = await ctx.run_workflow(stage.workflow, stage.starts_with(event.results))
+            done: Event = ran(event.place, True, result, event.results)
+            return done
+
+        async def join(parts: list[_Ran]) -> Event:
+            inner = {stages[each.place].name: each.result for each in parts if each.ran}
+            return self._next(place, {**parts[0].results, parallel.name: inner})
+
+        limit = parallel.max_concurrency
+        return [
+            _step(split, f"{parallel.name}: split", reached, list[branch]),
+            _step(run, f"{parallel.name}: run", branch, ran, max_concurrency=limit),
+            _step(join, parallel.name, list[ran], self._next_class(place)),
+        ]
+
+
+def _step(
+    fn: Callable[..., Awaitable[Any]],
+    name: str,
+    accepts: object,
+    emits: object,
+    max_concurrency: int | None = None,
+) -> StepFunction[..., Any]:
+    """Make a step of a function whose event types are only known now."""
+    first, *context = fn.__code__.co_varnames[: fn.__code__.co_argcount]
+    fn.__annotations__ = {first: accepts, "return": emits}
+    for parameter in context:
+        fn.__annotations__[parameter] = Context
+    made: StepFunction[..., Any] = step(name=name, max_concurrency=max_concurrency)(fn)
+    return made

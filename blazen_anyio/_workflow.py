@@ -1,0 +1,467 @@
+"""Workflows: the public definition, and the ways to run it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Literal, TypeVar, cast, overload
+
+import anyio
+import attrs
+
+from ._codec import Codec
+from ._context import Context
+from ._events import Event, StartEvent, StopEvent
+from ._exceptions import NoHandlerError, SnapshotError, UnknownRequestError
+from ._graph import Graph, build
+from ._machine import Child, Machine
+from ._retry import Retry
+from ._run import Body, Hosts, InputHandler, Run, Runner, RunOptions, outcome_of
+from ._snapshot import Snapshot
+from ._steps import StepFunction, step
+
+__all__ = ["Workflow"]
+
+Replacements = Mapping[Callable[..., object], object]
+R = TypeVar("R")
+S = TypeVar("S", bound=StopEvent)
+A = TypeVar("A", bound=Event)
+D = TypeVar("D", bound=Event)
+
+
+class Workflow(Generic[R]):
+    """A set of steps that events travel between, checked when it is made.
+
+    Args:
+        name: names it in errors, snapshots and drawings.
+        steps: functions decorated with ``@step``, bound methods too; their order is the order in
+            which the acceptors of one event run.
+        stop: the class of the stop event. The workflow is then a ``Workflow[stop]`` and ``run``
+            returns an instance; without it ``run`` returns ``StopEvent.result``.
+        timeout: seconds a run may be active; paused time, and time in which it only waits for a
+            human, do not count. ``None`` for no limit.
+        max_concurrency: how many steps of one run may run at once; ``None`` for no limit.
+        retry: the policy of the steps that have none of their own.
+        external: classes of events that ``run.send_event`` brings; a run that may receive some idles
+            while its handle is open instead of stalling.
+        on_unhandled: ``"error"`` fails the run over an event that nobody accepts, ``"ignore"`` drops
+            the event.
+        input_handler: answers requests for input, each in a task of its own.
+        types: classes (attrs, dataclasses, enums) that state and fields annotated ``Any`` may hold.
+        lanes: ``False`` gives each attempt a task of its own, for libraries that key by task.
+        history: how many facts a run keeps; 0 for none, ``None`` for all.
+        max_recoveries: how many failures in one line of causes error steps may handle.
+
+    Raises:
+        DefinitionError: with every problem that was found.
+
+    Example::
+
+        class Ask(StartEvent):
+            name: str
+
+        class Answer(StopEvent):
+            text: str
+
+        @step
+        async def greet(ev: Ask) -> Answer:
+            return Answer(text=f"Hello, {ev.name}!")
+
+        greeting = Workflow("greeting", [greet], stop=Answer)
+        answer = await greeting.run(name="Ada")
+    """
+
+    @overload
+    def __init__(
+        self: Workflow[S],
+        name: str,
+        steps: Sequence[StepFunction[..., Any]],
+        *,
+        stop: type[S],
+        timeout: float | None = None,
+        max_concurrency: int | None = None,
+        retry: Retry | None = None,
+        external: Iterable[type[Event]] = (),
+        on_unhandled: Literal["error", "ignore"] = "error",
+        input_handler: InputHandler | None = None,
+        types: Iterable[type] = (),
+        lanes: bool = True,
+        history: int | None = 1000,
+        max_recoveries: int = 100,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self: Workflow[Any],
+        name: str,
+        steps: Sequence[StepFunction[..., Any]],
+        *,
+        stop: None = None,
+        timeout: float | None = None,
+        max_concurrency: int | None = None,
+        retry: Retry | None = None,
+        external: Iterable[type[Event]] = (),
+        on_unhandled: Literal["error", "ignore"] = "error",
+        input_handler: InputHandler | None = None,
+        types: Iterable[type] = (),
+        lanes: bool = True,
+        history: int | None = 1000,
+        max_recoveries: int = 100,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        name: str,
+        steps: Sequence[StepFunction[..., Any]],
+        *,
+        stop: type[StopEvent] | None = None,
+        timeout: float | None = None,
+        max_concurrency: int | None = None,
+        retry: Retry | None = None,
+        external: Iterable[type[Event]] = (),
+        on_unhandled: Literal["error", "ignore"] = "error",
+        input_handler: InputHandler | None = None,
+        types: Iterable[type] = (),
+        lanes: bool = True,
+        history: int | None = 1000,
+        max_recoveries: int = 100,
+    ) -> None:
+        self._graph = build(
+            name,
+            steps,
+            stop=StopEvent if stop is None else stop,
+            timeout=timeout,
+            max_concurrency=max_concurrency,
+            retry=retry,
+            external=tuple(external),
+            on_unhandled=on_unhandled,
+            max_recoveries=max_recoveries,
+            types=tuple(types),
+        )
+        self._bodies = tuple(Body.of(step, lanes=lanes) for step in self._graph.steps)
+        self._options = RunOptions(input_handler=input_handler, history=history)
+        self._types = tuple(types)
+        self._known: Codec | None = None
+        self._hosts: Hosts | None = None
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.name!r}, {len(self._bodies)} steps>"
+
+    @property
+    def name(self) -> str:
+        """The workflow's name."""
+        return self._graph.name
+
+    @property
+    def graph(self) -> Graph:
+        """The steps and the events between them, as data; it can draw itself."""
+        return self._graph
+
+    # ---- running -------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        event: Event | None = None,
+        /,
+        *,
+        run_id: str | None = None,
+        input_handler: InputHandler | None = None,
+        resources: Replacements | None = None,
+        **fields: Any,
+    ) -> R:
+        """Run to the end and return the result.
+
+        Args:
+            event: what starts the run. Without it, the keyword arguments fill the one start event
+                type that the workflow accepts, or else ``StartEvent.data``.
+            run_id: a name of one's own for the run; by default a UUIDv7.
+            input_handler: instead of the workflow's.
+            resources: what to open instead, by the opener of a resource: another opener, or a value
+                that can't be called. For tests.
+            fields: see ``event``.
+
+        Raises:
+            TypeError: ``event`` and ``fields`` do not fit; nothing has run.
+            NoHandlerError: no step accepts ``event``; nothing has run.
+            StepFailedError: a step failed, raised from its own exception.
+            InputRequiredError: a human has to answer and there is no ``input_handler``.
+            RunSuspendedError: the run idles for events from outside, which nobody can send.
+            WorkflowError: see the error tree.
+        """
+        first = self._first_event(event, fields)
+        runner = self._runner(run_id or new_run_id(), first, input_handler, resources)
+        runner.machine.close(runner.clock())
+        await runner.drive()
+        return cast("R", outcome_of(runner))
+
+    def start(
+        self,
+        event: Event | None = None,
+        /,
+        *,
+        run_id: str | None = None,
+        input_handler: InputHandler | None = None,
+        resources: Replacements | None = None,
+        **fields: Any,
+    ) -> Run[R]:
+        """Make a run to be entered with ``async with``; see :class:`Run`. Arguments as in `run`.
+
+        Raises:
+            TypeError: ``event`` and ``fields`` do not fit.
+            NoHandlerError: no step accepts ``event``.
+        """
+        first = self._first_event(event, fields)
+        id = run_id or new_run_id()
+        return Run(id, partial(self._runner, id, first, input_handler, resources))
+
+    def resume(
+        self,
+        snapshot: Snapshot,
+        *,
+        responses: Mapping[str, Any] | None = None,
+        renames: Mapping[str, str] | None = None,
+        input_handler: InputHandler | None = None,
+        resources: Replacements | None = None,
+    ) -> Run[R]:
+        """Go on from a snapshot, with the same run id; like :meth:`start`.
+
+        Args:
+            snapshot: of a run of this workflow.
+            responses: answers to the snapshot's open requests, by ``request_id``.
+            renames: old to new names of steps and event types.
+            input_handler: instead of the workflow's.
+            resources: as in :meth:`run`.
+
+        Raises:
+            SnapshotError: on entering: the snapshot does not fit this workflow; every unknown step and
+                type is listed.
+            UnknownRequestError: on entering: a response to a request that is not open.
+        """
+        resumed = partial(
+            self._resumed, snapshot, responses or {}, renames or {}, input_handler, resources
+        )
+        return Run(snapshot.run_id, resumed)
+
+    async def __aenter__(self) -> Workflow[R]:
+        """Begin to share resources of scope ``"workflow"`` between runs."""
+        if self._hosts is not None:
+            raise RuntimeError(f"workflow {self.name!r} has been entered already")
+        self._hosts = Hosts("workflow", self._graph.openers, {})
+        await self._hosts.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the shared resources, after the runs that use them have ended."""
+        hosts, self._hosts = self._hosts, None
+        assert hosts is not None
+        await hosts.__aexit__(exc_type, exc, traceback)
+
+    def as_step(
+        self,
+        *,
+        accepts: type[A],
+        emits: type[D],
+        result: Callable[[R], D],
+        start: Callable[[A], Event] | None = None,
+        name: str | None = None,
+        max_concurrency: int | None = None,
+        timeout: float | None = None,
+        retry: Retry | None = None,
+    ) -> StepFunction[[A, Context], Awaitable[D]]:
+        """Make a step that runs this workflow as a child.
+
+        Args:
+            accepts: the event type that the step takes.
+            emits: the event type that it returns.
+            result: makes that event of the child's result.
+            start: makes the child's first event of what the step has got; by default that itself.
+            name: of the step; by default the workflow's.
+            max_concurrency, timeout, retry: as for ``@step``.
+
+        Example::
+
+            score = scoring.as_step(
+                accepts=Essay, emits=Scored, result=lambda points: Scored(points)
+            )
+        """
+
+        async def run_child(ev: A, ctx: Context) -> D:
+            return result(await ctx.run_workflow(self, ev if start is None else start(ev)))
+
+        run_child.__annotations__ = {"ev": accepts, "ctx": Context, "return": emits}
+        decorate = step(
+            name=name or self.name,
+            emits=[emits],
+            max_concurrency=max_concurrency,
+            timeout=timeout,
+            retry=retry,
+        )
+        return decorate(run_child)
+
+    # ---- inside other workflows ----------------------------------------------------------------
+
+    def make_child(self, parent: Runner, record: Child, event: Event | None) -> Runner:
+        """Make the runner of a child run; see ``ctx.run_workflow``."""
+        replacements = parent.replacements
+        run_id = f"{parent.machine.run_id}/{record.delivery}.{record.number}"
+        handler = self._options.input_handler or parent.options.input_handler
+        if record.saved is not None:
+            snapshot = Snapshot.from_data(record.saved)
+            runner = self._restored(snapshot, {}, handler, replacements, parent)
+            runner.machine.go_on(runner.clock())
+            return runner
+        first = self._first_event(event, {})
+        return self._runner(run_id, first, handler, replacements, parent)
+
+    # ---- inside --------------------------------------------------------------------------------
+
+    @property
+    def _codec(self) -> Codec:
+        if self._known is None:
+            self._known = Codec(self._graph.events, self._types)
+        return self._known
+
+    def _runner(
+        self,
+        run_id: str,
+        event: Event,
+        input_handler: InputHandler | None,
+        resources: Replacements | None,
+        parent: Runner | None = None,
+    ) -> Runner:
+        machine = Machine(self._graph.plan, run_id)
+        runner = self._make_runner(machine, input_handler, resources, parent)
+        machine.start(event, runner.clock())
+        return runner
+
+    def _resumed(
+        self,
+        snapshot: Snapshot,
+        responses: Mapping[str, Any],
+        renames: Mapping[str, str],
+        input_handler: InputHandler | None,
+        resources: Replacements | None,
+    ) -> Runner:
+        known = {request.request_id for request in snapshot.requests}
+        for request_id in responses:
+            if request_id not in known:
+                raise UnknownRequestError(request_id, "unknown")
+        runner = self._restored(snapshot, renames, input_handler, resources, None)
+        runner.children.responses.update(responses)
+        for request in runner.machine.requests:
+            if request.request_id in responses:
+                response = runner.children.responses.pop(request.request_id)
+                runner.machine.respond(request.request_id, response, runner.clock())
+        runner.machine.go_on(runner.clock())
+        return runner
+
+    def _restored(
+        self,
+        snapshot: Snapshot,
+        renames: Mapping[str, str],
+        input_handler: InputHandler | None,
+        resources: Replacements | None,
+        parent: Runner | None,
+    ) -> Runner:
+        if renames.get(snapshot.workflow, snapshot.workflow) != self.name:
+            raise SnapshotError(
+                f"it is of workflow {snapshot.workflow!r}, not of {self.name!r}; if the workflow "
+                "was renamed, pass renames={old: new}",
+                "$.workflow",
+            )
+        now = anyio.current_time()
+        tables = snapshot.tables(
+            self._codec,
+            offset=time.time() - now,
+            renames=renames,
+            steps=[body.name for body in self._bodies],
+        )
+        machine = Machine.restore(self._graph.plan, snapshot.run_id, tables, now)
+        return self._make_runner(machine, input_handler, resources, parent)
+
+    def _make_runner(
+        self,
+        machine: Machine,
+        input_handler: InputHandler | None,
+        resources: Replacements | None,
+        parent: Runner | None,
+    ) -> Runner:
+        options = self._options
+        if input_handler is not None:
+            options = attrs.evolve(options, input_handler=input_handler)
+        return Runner(
+            machine,
+            steps=self._bodies,
+            codec=self._codec,
+            options=options,
+            hosts=self._run_hosts(resources or {}),
+            replacements=resources or {},
+            parent=parent,
+        )
+
+    def _run_hosts(self, replacements: Replacements) -> Hosts | None:
+        """Where the resources of one run live; none if its steps use none."""
+        openers = self._graph.openers
+        if not openers:
+            return None
+        return Hosts("run", openers, replacements, self._hosts)
+
+    def _first_event(self, event: Event | None, fields: Mapping[str, Any]) -> Event:
+        """The event that starts a run, made of what ``run`` was given."""
+        if event is None:
+            event = self._start_event(fields)
+        elif fields:
+            raise TypeError(
+                f"workflow {self.name!r}: give an event or its fields, not both "
+                f"({', '.join(fields)})"
+            )
+        if not isinstance(event, Event):
+            raise TypeError(
+                f"workflow {self.name!r} starts with an event, not {type(event).__qualname__}; "
+                "pass the fields of the start event as keyword arguments"
+            )
+        if not self._graph.plan.accepts(event):
+            raise NoHandlerError(event, None)
+        return event
+
+    def _start_event(self, fields: Mapping[str, Any]) -> Event:
+        kind = self._start_type()
+        if kind is StartEvent:
+            return StartEvent(data=dict(fields))
+        try:
+            return kind(**fields)
+        except TypeError as error:
+            known = ", ".join(field.alias for field in attrs.fields(cast("Any", kind)))
+            raise TypeError(
+                f"workflow {self.name!r} starts with {kind.__qualname__}({known}): {error}"
+            ) from error
+
+    def _start_type(self) -> type[Event]:
+        """The type that keyword arguments fill: the one start event, or else the one first event."""
+        starts = [kind for kind in self._graph.starts if isinstance(kind, type)]
+        typed = [kind for kind in starts if issubclass(kind, StartEvent)] or starts
+        if len(typed) == 1:
+            return typed[0]
+        if StartEvent in typed or not typed:
+            return StartEvent
+        names = ", ".join(kind.__qualname__ for kind in typed)
+        raise TypeError(f"workflow {self.name!r} starts with one of {names}; pass one of them")
+
+
+def new_run_id() -> str:
+    """Make a UUIDv7: unique, and sorted by time."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & (1 << 48) - 1) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    text = f"{value:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -1,0 +1,1 @@
+"""Programs that show the engine at work; each runs with ``python -m``."""

@@ -1,0 +1,15 @@
+"""All shapes."""
+
+from __future__ import annotations
+
+from . import flows, troubles
+from .shape import Shape
+
+__all__ = ["SHAPES"]
+
+SHAPES: dict[str, Shape] = {
+    made.name: made
+    for module in (flows, troubles)
+    for made in vars(module).values()
+    if isinstance(made, Shape)
+}
