@@ -155,9 +155,9 @@ def is_event(kind: object) -> TypeGuard[type[Event]]:
 
 def describe(annotation: object) -> str:
     """Write an annotation the way a user would."""
-    if annotation is None or annotation is type(None):
+    if annotation is type(None):
         return "None"
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if isinstance(annotation, type):
         return annotation.__qualname__.rpartition("<locals>.")[2]
     inner, _ = look_through(annotation)
     if is_union(inner):

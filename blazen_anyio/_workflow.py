@@ -236,10 +236,16 @@ class Workflow(Generic[R]):
             resources: as in :meth:`run`.
 
         Raises:
+            TypeError: ``snapshot`` is none; text is read with ``Snapshot.from_json``.
             SnapshotError: on entering: the snapshot does not fit this workflow; every unknown step and
                 type is listed.
             UnknownRequestError: on entering: a response to a request that is not open.
         """
+        if not isinstance(snapshot, Snapshot):
+            raise TypeError(
+                f"workflow {self.name!r} resumes from a Snapshot, not from "
+                f"{type(snapshot).__qualname__}; read text with Snapshot.from_json"
+            )
         resumed = partial(
             self._resumed, snapshot, responses or {}, renames or {}, input_handler, resources
         )

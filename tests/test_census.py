@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import attrs
 import pytest
 
 from blazen_anyio.examples import _sources, census
@@ -53,9 +54,9 @@ def found(root: Path) -> list[str]:
 
 class TestFindSources:
     def test_finds_python_files_in_the_order_of_their_names(self, tmp_path: Path) -> None:
-        for name in ("b.py", "a.py", "pkg/z.py", "pkg/sub/x.py", "notes.txt", "pkg/y.pyc"):
+        for name in ("b.py", "a.py", "pkg/z.py", "pkg/sub/x.py", "app/w.py", "n.txt", "pkg/y.pyc"):
             write(tmp_path, name)
-        assert found(tmp_path) == ["a.py", "b.py", "pkg/z.py", "pkg/sub/x.py"]
+        assert found(tmp_path) == ["a.py", "b.py", "app/w.py", "pkg/z.py", "pkg/sub/x.py"]
 
     @pytest.mark.parametrize(
         "name", [".git", ".hidden", "__pycache__", "node_modules", "site-packages"]
@@ -228,6 +229,10 @@ class TestTables:
             "  pkg/bad.py:3: invalid syntax"
         )
 
+    def test_no_docstrings_at_all_is_a_share_of_nothing(self) -> None:
+        text = render("/r", [attrs.evolve(report("/r/a.py"), documented=0)], [], top=0)
+        assert "  0%  " in text
+
     def test_a_census_of_nothing_but_problems(self) -> None:
         text = render("/r/a.py", [], [Unreadable("/r/a.py", 1, "no")], top=5)
         assert text.splitlines()[1].split() == ["total", "0", "0", "0", "-", "-"]
@@ -290,7 +295,9 @@ class TestCommand:
     ) -> None:
         write(tmp_path, "a.py", r"name = '\d'")
         assert census.main([str(tmp_path), "--backend", backend]) == 0
-        assert capsys.readouterr().err == ""
+        output = capsys.readouterr()
+        assert output.err == ""
+        assert "not counted" not in output.out
 
     def test_no_python_files(
         self, tmp_path: Path, backend: str, capsys: pytest.CaptureFixture[str]
@@ -329,6 +336,7 @@ class TestCommand:
         tmp_path: Path,
         backend: str,
         capsys: pytest.CaptureFixture[str],
+        caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         for number in range(50):
@@ -350,6 +358,7 @@ class TestCommand:
         monkeypatch.setattr(census, "analyse", interrupted)
         assert census.main([str(tmp_path), "--backend", backend]) == 130
         assert capsys.readouterr().err == "census: interrupted; nothing is left running\n"
+        assert caplog.records == []
         assert running == 0
 
     def test_runs_as_a_module(self, tmp_path: Path, backend: str) -> None:
@@ -364,6 +373,28 @@ class TestCommand:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("       files  lines")
+
+
+def test_an_interrupt_in_a_group_is_an_interrupt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, backend: str) -> None:
+        raise BaseExceptionGroup("on trio", [ValueError(), KeyboardInterrupt()])
+
+    monkeypatch.setattr(census.anyio, "run", run)
+    assert census.main([str(tmp_path)]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_another_group_is_not_taken_for_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object, backend: str) -> None:
+        raise ExceptionGroup("a bug", [ValueError()])
+
+    monkeypatch.setattr(census.anyio, "run", run)
+    with pytest.raises(ExceptionGroup, match="a bug"):
+        census.main([str(tmp_path)])
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,11 @@ def test_a_dot_drawing_shows_steps_events_and_annotations() -> None:
 HOSTILE = 'a"]; end <script>`x`</script>\\ #quot; {{|'
 
 
+def test_a_drawing_needs_no_annotations() -> None:
+    assert '    step1["work"]\n' in _drawn().to_mermaid()
+    assert '    step1 [shape=box, label="work"];\n' in _drawn().to_dot()
+
+
 def test_hostile_names_stay_text() -> None:
     graph = build("w", [make(HOSTILE, StartEvent, StopEvent)])
     mermaid = graph.to_mermaid({HOSTILE: 'x"\n] --> y'})

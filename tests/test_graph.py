@@ -4,7 +4,7 @@ import itertools
 import time
 import types
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import pytest
 from graphs import (
@@ -111,19 +111,26 @@ def test_the_events_of_a_workflow_are_all_that_it_names() -> None:
     class Held(Event):
         pass
 
+    class ChildOfD(D):
+        pass
+
+    class BetterAnswer(Answer):
+        pass
+
     graph = build(
         "w",
         [
-            make("a", Ask, list[A], context=True, emits=[B], waits=[C]),
-            make("b", A | B, Answer),
+            make("a", Ask, list[ChildOfA], context=True, emits=[B], waits=[C]),
+            make("b", A | B, BetterAnswer),
             make("c", D, None),
         ],
         stop=Answer,
-        external=[C, D],
+        external=[C, ChildOfD],
         types=[Held, int],
     )
 
-    assert {Ask, A, B, C, D, Answer, Held, StartEvent, StepFailed} <= set(graph.events)
+    named = {Ask, A, ChildOfA, B, C, D, ChildOfD, Answer, BetterAnswer, Held}
+    assert named | {StartEvent, StepFailed} <= set(graph.events)
     assert int not in graph.events
     assert graph.stop is Answer
 
@@ -222,6 +229,7 @@ def plain(ev: StartEvent) -> StopEvent: ...  # type: ignore[empty-body]
 )
 def test_what_is_no_step_is_refused_with_advice(item: Any, advice: str) -> None:
     assert advice in problem(start_stop, item)
+    assert advice in problem(item)
 
 
 @pytest.mark.parametrize("steps", [start_stop, "steps", 3])
@@ -650,6 +658,18 @@ def test_a_loop_with_a_way_out_is_sound(leaves: AnyStep) -> None:
     rest = [leaf] * (B in gives.emits) + [answer] * (InputRequestEvent in gives.emits)
 
     assert problems(start, leaves, *rest) == ()
+
+
+def test_a_loop_that_a_human_takes_part_in_may_end() -> None:
+    start = make("start", StartEvent, A | StopEvent)
+
+    assert (
+        problems(start, make("ask", A, InputRequestEvent), make("got", InputResponseEvent, A)) == ()
+    )
+
+
+def test_a_step_that_only_raises_is_no_loop() -> None:
+    assert problems(make("start", StartEvent, A | StopEvent), make("b", A, NoReturn)) == ()
 
 
 def test_a_loop_through_a_fan_out_and_its_gather_is_a_loop() -> None:

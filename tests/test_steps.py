@@ -9,7 +9,7 @@ from typing import Annotated, Any, Never, NoReturn, Optional, TypeVar, Union
 
 import pytest
 
-from blazen_anyio._annotations import describe, members
+from blazen_anyio._annotations import describe, members, names_around
 from blazen_anyio._context import Context
 from blazen_anyio._events import (
     DynamicEvent,
@@ -551,6 +551,20 @@ def test_accepts_makes_an_annotation_dispensable() -> None:
     assert made.parameters.events == ("ev",)
 
 
+def test_accepts_may_make_an_error_step() -> None:
+    made = resolved(_bare, accepts=[StepFailed], for_steps=["fetch"])
+
+    assert made.is_handler
+
+
+def test_an_empty_accepts_is_one_problem() -> None:
+    assert len(refused(_plain, accepts=[]).problems) == 1
+
+
+def test_a_name_may_have_200_characters() -> None:
+    assert resolved(_plain, name="x" * 200).name == "x" * 200
+
+
 def test_emits_adds_to_what_is_returned() -> None:
     made = resolved(_returning(A), emits=[B, A, "app.Thing"])
 
@@ -573,7 +587,7 @@ def test_a_handler_accepts_failures() -> None:
 # ---- calls ---------------------------------------------------------------------------------------
 
 
-def test_a_call_passes_what_the_parameters_ask_for() -> None:
+def test_a_call_passes_event_and_context_where_they_stand() -> None:
     def event(ev: A) -> None:
         return ("event", ev)  # type: ignore[return-value]
 
@@ -583,15 +597,45 @@ def test_a_call_passes_what_the_parameters_ask_for() -> None:
     def context_event(ctx: Context, ev: A) -> None:
         return ("context_event", ctx, ev)  # type: ignore[return-value]
 
-    def context_by_keyword(ev: A, size: int = 3, *, ctx: Context) -> None:
-        return ("keyword", ev, size, ctx)  # type: ignore[return-value]
+    a = A(x=1)
+    assert resolved(event).call([a], None, {}) == ("event", a)
+    assert resolved(event_context).call([a], CONTEXT, {}) == ("event_context", a, CONTEXT)
+    assert resolved(context_event).call([a], CONTEXT, {}) == ("context_event", CONTEXT, a)
 
-    def only_by_keyword(ev: A, *, ctx: Context) -> None:
-        return ("only", ev, ctx)  # type: ignore[return-value]
 
-    def resources(a: A, /, client: Annotated[str, Resource(opener)]) -> None:
-        return ("resources", a, client)  # type: ignore[return-value]
+def test_a_call_passes_by_keyword_what_can_not_go_by_position() -> None:
+    def after_default(ev: A, size: int = 3, *, ctx: Context) -> None:
+        return ("after_default", ev, size, ctx)  # type: ignore[return-value]
 
+    def context(ev: A, *, ctx: Context) -> None:
+        return ("context", ev, ctx)  # type: ignore[return-value]
+
+    def event(*, ev: A) -> None:
+        return ("event", ev)  # type: ignore[return-value]
+
+    a = A(x=1)
+    assert resolved(after_default).call([a], CONTEXT, {}) == ("after_default", a, 3, CONTEXT)
+    assert resolved(context).call([a], CONTEXT, {}) == ("context", a, CONTEXT)
+    assert resolved(event).call([a], None, {}) == ("event", a)
+
+
+def test_a_call_passes_resources() -> None:
+    def in_order(a: A, /, client: Annotated[str, Resource(opener)]) -> None:
+        return ("in_order", a, client)  # type: ignore[return-value]
+
+    def all_by_keyword(*, ev: A, client: Annotated[str, Resource(opener)]) -> None:
+        return ("all", ev, client)  # type: ignore[return-value]
+
+    def by_keyword(ev: A, *, client: Annotated[str, Resource(opener)]) -> None:
+        return ("client", ev, client)  # type: ignore[return-value]
+
+    a, resources = A(x=1), {"client": "c"}
+    assert resolved(in_order).call([a], None, resources) == ("in_order", a, "c")
+    assert resolved(all_by_keyword).call([a], None, resources) == ("all", a, "c")
+    assert resolved(by_keyword).call([a], None, resources) == ("client", a, "c")
+
+
+def test_a_call_passes_joined_events() -> None:
     def gather(parts: list[A], ctx: Context) -> None:
         return ("gather", parts, ctx)  # type: ignore[return-value]
 
@@ -602,12 +646,6 @@ def test_a_call_passes_what_the_parameters_ask_for() -> None:
         return ("pair", b, a)  # type: ignore[return-value]
 
     a, b = A(x=1), B(x=2)
-    assert resolved(event).call([a], None, {}) == ("event", a)
-    assert resolved(event_context).call([a], CONTEXT, {}) == ("event_context", a, CONTEXT)
-    assert resolved(context_event).call([a], CONTEXT, {}) == ("context_event", CONTEXT, a)
-    assert resolved(context_by_keyword).call([a], CONTEXT, {}) == ("keyword", a, 3, CONTEXT)
-    assert resolved(only_by_keyword).call([a], CONTEXT, {}) == ("only", a, CONTEXT)
-    assert resolved(resources).call([a], None, {"client": "c"}) == ("resources", a, "c")
     assert resolved(gather).call((a, a), CONTEXT, {}) == ("gather", [a, a], CONTEXT)
     assert resolved(batch).call((a, a), None, {}) == ("batch", [a, a])
     assert resolved(pair).call((b, a), None, {}) == ("pair", b, a)
@@ -730,6 +768,40 @@ def test_an_annotated_self_is_the_instance_too() -> None:
     assert Typed().scale.resolve().accepts == (A,)
 
 
+def test_a_first_parameter_that_is_not_passed_by_position_is_no_instance() -> None:
+    class Holder:
+        @step(accepts=[A])
+        @staticmethod
+        def by_keyword(*, ev) -> None: ...  # type: ignore[no-untyped-def]
+
+        @step
+        @staticmethod
+        def with_default(size=3, *, ev: A) -> None: ...  # type: ignore[no-untyped-def]
+
+        @step(accepts=[A])
+        def untouched(*, ev) -> None: ...  # type: ignore[no-untyped-def,misc]
+
+        @step
+        def defaulted(size=3, *, ev: A) -> None: ...  # type: ignore[no-untyped-def,misc]  # noqa: N805
+
+    for name in ("by_keyword", "with_default", "untouched", "defaulted"):
+        assert not getattr(Holder, name).is_unbound, name
+
+
+def test_a_local_function_is_no_method() -> None:
+    @step(accepts=[A])
+    def work(ev) -> None: ...  # type: ignore[no-untyped-def]
+
+    assert not work.is_unbound
+
+
+def test_an_event_may_be_called_self_outside_of_a_class() -> None:
+    @step
+    def work(self: A) -> None: ...
+
+    assert work.resolve().parameters.events == ("self",)
+
+
 def test_a_function_step_kept_in_a_class_is_not_bound() -> None:
     @step
     def work(ev: A) -> None: ...
@@ -751,6 +823,21 @@ def test_names_of_the_function_around_are_found() -> None:
     def work(ev: "Local") -> "Local | None": ...
 
     assert work.resolve().accepts == (Local,)
+
+
+def test_names_of_whoever_imports_the_module_are_not_found() -> None:
+    class Hidden(Event):
+        pass
+
+    module = {"step": step, "Hidden_": Hidden}
+    exec("@step\ndef work(ev: 'Hidden') -> None: ...", module)
+
+    with pytest.raises(DefinitionError, match="name 'Hidden' is not defined"):
+        typing.cast(Any, module["work"]).resolve()
+
+
+def test_without_a_frame_there_are_no_names_around() -> None:
+    assert names_around(None) == {}
 
 
 def test_names_of_the_class_around_are_found() -> None:
@@ -879,6 +966,10 @@ def test_a_batch_takes_a_size_from_1(size: Any) -> None:
 def test_a_gather_is_of_steps(of: Any) -> None:
     with pytest.raises(TypeError, match="takes a step or a list of steps"):
         Gather(of=of)
+
+
+def test_one_is_enough() -> None:
+    assert (Gather(count=1).count, Batch(1).size) == (1, 1)
 
 
 def test_a_gather_of_nothing_is_refused() -> None:

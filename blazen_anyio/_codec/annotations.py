@@ -125,8 +125,6 @@ def check_of(annotation: Any) -> Check | None:
         The check, or ``None`` if every value passes.
     """
     annotation = _look_through(annotation)
-    if annotation is None:
-        return _class_check(types.NoneType)
     if isinstance(annotation, type):
         return _class_check(annotation)
     if hasattr(annotation, "__value__"):  # type X = ...

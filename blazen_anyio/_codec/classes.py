@@ -128,7 +128,7 @@ class ObjectPlan:
         held += getattr(instance, "__dict__", {})
         for name in held:
             if name in self.names or name in self.caches or name.startswith("__"):
-                continue
+                continue  # double underscores: what Python and typing note on instances
             raise Unstorable(
                 self.cls, f"can't be restored exactly: its attribute {name!r} is not a field"
             )
@@ -178,14 +178,15 @@ def plan_of(cls: type[Any]) -> ObjectPlan | EnumPlan | None:
     if not _is_made_of_fields(cls):
         return None
     fields, hints = _attrs_fields(cls) if attrs.has(cls) else _dataclass_fields(cls)
+    foreign_slots = tuple(_foreign_slots(cls))
     return ObjectPlan(
         cls=cls,
         name=type_name(cls),
         fields=fields,
         is_event=issubclass(cls, Event),
-        in_dict=_keeps_in_dict(cls, fields),
-        foreign_slots=tuple(_foreign_slots(cls)),
-        caches=_cached_properties(cls),
+        in_dict=_keeps_in_dict(cls, fields) and not foreign_slots,
+        foreign_slots=foreign_slots,
+        caches=_cached_properties(cls) | {_CACHED_HASH},
         caches_hash=_CACHED_HASH in _names_used_by(cls.__hash__),
         mentions=frozenset[type[Any]]().union(*map(classes_in, hints.values())),
         names=frozenset(hints),
@@ -267,7 +268,9 @@ def _foreign_slots(cls: type[Any]) -> Iterable[str]:
         if "__attrs_attrs__" in vars(base) or "__dataclass_fields__" in vars(base):
             continue
         slots = vars(base).get("__slots__", ())
-        yield from (slots,) if isinstance(slots, str) else slots
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if not name.startswith("__"):
+                yield name
 
 
 def _cached_properties(cls: type[Any]) -> frozenset[str]:

@@ -98,7 +98,7 @@ class Codec:
         Raises:
             StateValueError: a live object in a field; its ``key`` reads ``Fetch.client``.
         """
-        name = type(event).__qualname__
+        name = type(event).__name__
         try:
             return Writer(self._registry).event(event)
         except Unstorable as fault:

@@ -41,14 +41,21 @@ kind_of: Callable[[object], type[Any]] = type
 
 def shown(text: object) -> str:
     """Quote something that data brought, shortened, so that a message stays readable."""
-    quoted = text if isinstance(text, str) else repr(text)
+    quoted = text if isinstance(text, str) else _described(text)
     return repr(quoted if len(quoted) <= _SHOWN else quoted[: _SHOWN - 3] + "...")
+
+
+def _described(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # a number with thousands of digits, or what a user has written
+        return f"<{type(value).__qualname__}>"
 
 
 def segment(key: object) -> str:
     """Write one step of a path: ``.name``, ``["a key"]`` or ``[3]``."""
     if not isinstance(key, str):
-        return f"[{repr(key)[:_SHOWN]}]"
+        return f"[{_described(key)[:_SHOWN]}]"
     if key.isidentifier() and len(key) <= _SHOWN:
         return f".{key}"
     return f"[{json.dumps(key[:_SHOWN])}]"

@@ -99,7 +99,12 @@ def unescape_text(data: str) -> str:
     Raises:
         ValueError: it did not write this.
     """
-    return _read_text(data[1:]) if data.startswith("\0") else data
+    if not data.startswith("\0"):
+        return data
+    text = _read_text(data[1:])
+    if escape_text(text) != data:
+        raise ValueError("text that needs no escape")
+    return text
 
 
 def _write_bytes(value: bytes | bytearray) -> str:

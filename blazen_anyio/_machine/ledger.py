@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from .._events import Event
 from .dispatch import Dispatch
-from .facts import RawFact
+from .facts import FactKind, RawFact
 from .joins import Entry, Joins
 from .journal import Journal
 from .live import Child, Delivery, Effect, Record, Request, Scope
@@ -52,7 +52,7 @@ class Ledger:
     """The live data of one run.
 
     Attributes:
-        asked: the steps and types of requests that the change under way has opened, for facts.
+        news: kind, step and event type of facts about the change under way, told when it is closed.
         ending: how the run ends; decided, though perhaps not durable yet. The first one counts.
         outcome: how the run has ended.
     """
@@ -73,7 +73,7 @@ class Ledger:
         self.drained: deque[Scope] = deque()
         self.ending: Outcome | None = None
         self.outcome: Outcome | None = None
-        self.asked: deque[tuple[str | None, str]] = deque()
+        self.news: deque[tuple[FactKind, str | None, str]] = deque()
         self.orders: deque[Order] = deque()
         self.deltas: deque[Delta] = deque()
         self.sequence = 0
@@ -174,6 +174,7 @@ class Ledger:
         if delivery.timer is not None:
             self.timers.drop(delivery.timer)
         delivery.timer = delivery.due = None
+        delivery.phase = "gone"  # from its timer; the caller knows where to
         delivery.order = self.new_id()
         self.delayed -= 1
         self.active += 1
@@ -392,7 +393,7 @@ class Ledger:
         request.scope.members[request] = None
         if self.publish is not None:
             asking = request.delivery.step.name if request.delivery is not None else None
-            self.asked.append((asking, request.event.event_type))
+            self.news.append(("input_requested", asking, request.event.event_type))
         if self.journal is not None:
             self.journal.put("requests", request.id, request.row)
         self._hold_or(self._held.shows, Show(request.event))

@@ -213,7 +213,6 @@ class Machine:
         if self._routing.unaccepted(event, ledger.root) is not None:
             self._fail_run(NoHandlerError(event, None), now)
             return
-        self._tell("event_routed", now, event_type=event.event_type)
         self._routing.emit(event, None, 0, ledger.root, 0)
         self._commit(now)
 
@@ -714,14 +713,16 @@ class Machine:
 
     def _find_room(self, delivery: Delivery, event: Event, now: float) -> bool:
         """Make a generator wait if a step that accepts what it yielded has enough to do."""
-        if self._ledger.ending is not None or delivery.doom is not None or not delivery.effects:
+        effects = delivery.effects
+        if self._ledger.ending is not None or delivery.doom is not None or not effects:
             return True
+        if delivery.cursor < len(effects):
+            return True  # an earlier attempt has waited for the room
         for step in self.plan.route(event).steps:
             state = self._dispatch.steps[step.index]
             if step.max_pending is not None and state.pending >= step.max_pending:
-                effect = delivery.effects[-1]
-                self._ledger.suspend_attempt(delivery, effect, now)
-                state.wants_room.append((delivery, effect))
+                self._ledger.suspend_attempt(delivery, effects[-1], now)
+                state.wants_room.append((delivery, effects[-1]))
                 self._check_idle(now)
                 return False
         return True
@@ -789,8 +790,9 @@ class Machine:
         ledger = self._ledger
         if ledger.drained:
             self._scopes.drain()
-        while ledger.asked:
-            self._tell("input_requested", now, *ledger.asked.popleft())
+        while ledger.news:
+            kind, step, event_type = ledger.news.popleft()
+            self._tell(kind, now, step, event_type)
         ledger.commit()
         if ledger.ending is not None:
             self._tell_end(now)

@@ -108,6 +108,8 @@ def _parse(text: str) -> dict[str, Any]:
             parse_float=_finite,
             parse_constant=_refuse_constant,
         )
+    except SnapshotError:
+        raise
     except json.JSONDecodeError as error:
         raise SnapshotError(f"no JSON: {error.msg} at character {error.pos}") from error
     except RecursionError:

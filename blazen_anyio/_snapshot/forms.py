@@ -47,14 +47,6 @@ class Loading:
         return self.renames.get(name, name)
 
 
-def _written_as_it_is(value: Any, saving: Saving, label: str) -> Any:
-    return value
-
-
-def _read_as_it_is(data: Any, loading: Loading) -> Any:
-    return data
-
-
 @attrs.frozen
 class Form:
     """What a column holds.
@@ -62,21 +54,17 @@ class Form:
     Attributes:
         expected: what it should be, for the error.
         fits: says whether plain data is of this form.
-        write: makes the plain data; its third argument names the value in errors.
-        read: makes the row's value of plain data that fits.
+        write: makes the plain data; its third argument names the value in errors. ``None`` if the
+            value is plain data as it is.
+        read: makes the row's value of plain data that fits; ``None`` likewise.
         holds_values: it holds events or values of the user's.
     """
 
     expected: str
     fits: Callable[[Any], bool]
-    write: Callable[[Any, Saving, str], Any] = _written_as_it_is
-    read: Callable[[Any, Loading], Any] = _read_as_it_is
+    write: Callable[[Any, Saving, str], Any] | None = None
+    read: Callable[[Any, Loading], Any] | None = None
     holds_values: bool = False
-
-    @property
-    def is_rewritten(self) -> bool:
-        """Whether plain data differs from the row's value."""
-        return self.write is not _written_as_it_is
 
 
 def _is_count(data: Any) -> bool:
@@ -257,4 +245,6 @@ def form_of(annotation: Any) -> Form:
             allowed.append(part if isinstance(part, str) else None)
         else:
             raise KeyError(annotation)
+    if not allowed:
+        raise KeyError(annotation)
     return _one_of(*allowed)

@@ -74,7 +74,6 @@ class _Table:
 def _table(name: str, row: type[Any]) -> _Table:
     hints = typing.get_type_hints(row).items()
     forms = {column: _SPECIAL.get((name, column)) or form_of(hint) for column, hint in hints}
-    rewritten = [(column, form) for column, form in forms.items() if form.is_rewritten]
     defaults = {field.name: _default(field) for field in attrs.fields(row)}
     key = _KEYS[name]
     items: Any = operator.itemgetter
@@ -87,8 +86,8 @@ def _table(name: str, row: type[Any]) -> _Table:
         values=operator.attrgetter(*forms),
         defaults=tuple(defaults.values()),
         required=frozenset(column for column, value in defaults.items() if value is attrs.NOTHING),
-        writers=tuple((column, form.write) for column, form in rewritten),
-        readers=tuple((column, form.read) for column, form in rewritten),
+        writers=tuple((name, form.write) for name, form in forms.items() if form.write),
+        readers=tuple((name, form.read) for name, form in forms.items() if form.read),
     )
 
 
@@ -226,8 +225,7 @@ def steps_in(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
         columns = [column for column, form in table.forms.items() if form is NAME]
         for index, row in enumerate(data[table.name] if columns else ()):
             for column in columns:
-                if column in row:
-                    yield f"$.{table.name}[{index}].{column}", row[column]
+                yield f"$.{table.name}[{index}].{column}", row[column]
 
 
 def values_in(data: dict[str, Any]) -> Iterator[tuple[str, Any]]:

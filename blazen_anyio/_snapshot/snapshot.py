@@ -287,6 +287,8 @@ def _plain_metadata(data: Any) -> Mapping[str, Any]:
 
 
 def _plain_value(data: Any) -> Any:
+    if kind_of(data) is dict and data.get(TAG) == "untyped":
+        data = data.get("v")
     try:
         return _BUILT_IN.decode(data, "$")
     except SnapshotError:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import anyio.lowlevel
 import attrs
+import trio
 
 from blazen_anyio import Event
 
-__all__ = ["Boom", "Done", "Log", "Note", "Other", "Work", "cleanup", "settle"]
+__all__ = ["Boom", "Done", "Log", "Note", "Other", "Work", "cleanup", "current_task", "settle"]
 
 
 class Work(Event):
@@ -62,6 +64,13 @@ async def cleanup(log: Log, name: str = "cleanup", seconds: float = 5) -> AsyncI
         with anyio.CancelScope(shield=True):
             await anyio.sleep(seconds)
         log(name)
+
+
+def current_task() -> object:
+    """The backend's own object of the current task; keep it, or its identity may be used again."""
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        return asyncio.current_task()
+    return trio.lowlevel.current_task()
 
 
 async def settle() -> None:

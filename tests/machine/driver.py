@@ -29,7 +29,7 @@ from blazen_anyio._machine import (
     Tables,
 )
 
-__all__ = ["Boom", "Done", "Driver", "Go", "Note", "Other", "Work", "make_plan", "step"]
+__all__ = ["Boom", "Done", "Draft", "Driver", "Go", "Note", "Other", "Work", "make_plan", "step"]
 
 
 class Go(Event, event_type="test.Go"):
@@ -57,7 +57,7 @@ class Boom(Exception):
 
 
 @attrs.frozen
-class _Draft:
+class Draft:
     """A step before it has its place in the plan; ``gathers`` still holds names."""
 
     name: str
@@ -66,12 +66,12 @@ class _Draft:
     options: dict[str, Any]
 
 
-def step(name: str, *accepts: type[Event], gathers: Iterable[str] = (), **options: Any) -> _Draft:
+def step(name: str, *accepts: type[Event], gathers: Iterable[str] = (), **options: Any) -> Draft:
     """Describe a step; ``gathers`` names the gather steps that are bound to it."""
-    return _Draft(name, accepts, tuple(gathers), options)
+    return Draft(name, accepts, tuple(gathers), options)
 
 
-def gather(name: str, *accepts: type[Event], **options: Any) -> _Draft:
+def gather(name: str, *accepts: type[Event], **options: Any) -> Draft:
     """Describe a gather step."""
     return step(name, *accepts, mode=Mode.GATHER, **options)
 
@@ -80,7 +80,7 @@ Name = str | Delivery
 """The name of a step, for its oldest attempt, or the attempt itself."""
 
 
-def make_plan(*drafts: _Draft, **options: Any) -> Plan:
+def make_plan(*drafts: Draft, **options: Any) -> Plan:
     """Make a plan of the steps in this order."""
     places = {draft.name: index for index, draft in enumerate(drafts)}
     steps = tuple(
@@ -324,7 +324,7 @@ class Driver:
         return [fact[0] for fact in self.facts]
 
     def find(self, name: Name) -> Delivery:
-        """The oldest attempt of the step that was handed out; if there is none, take what may run."""
+        """The oldest attempt of the step that was handed out; takes what may run if need be."""
         if isinstance(name, Delivery):
             return name
         for _ in range(2):

@@ -71,6 +71,20 @@ def test_a_delayed_event_in_a_scope_that_has_closed_is_dropped() -> None:
     assert driver.machine.next_deadline is None
 
 
+def test_a_delayed_event_may_close_the_scope_that_it_is_in() -> None:
+    plan = make_plan(
+        step("split", Go, gathers=["join"]), step("work", Work), gather("join", Done, count=1)
+    )
+    driver = Driver(plan).start()
+    driver.succeed("split", [Work(0), Work(1)])
+    driver.succeed("work", sends=[(Done(0), 1.0), (Done(1), 1.0)])
+    driver.succeed("work")
+    driver.advance(1)
+    assert driver.events("join") == [Done(0)]
+    driver.succeed("join", StopEvent())
+    assert driver.snapshot().deliveries == {}
+
+
 def test_what_a_restored_workflow_sends_late_it_accepts_or_ignores() -> None:
     plan = make_plan(step("go", Go), ignore_unhandled=True)
     driver = Driver(plan).start()
