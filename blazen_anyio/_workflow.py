@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ import attrs
 from ._codec import Codec
 from ._context import Context
 from ._events import Event, StartEvent, StopEvent
-from ._exceptions import NoHandlerError, SnapshotError, UnknownRequestError
+from ._exceptions import DefinitionError, NoHandlerError, SnapshotError, UnknownRequestError
 from ._graph import Graph, build
 from ._machine import Child, Machine
 from ._retry import Retry
@@ -24,6 +25,8 @@ from ._snapshot import Snapshot
 from ._steps import StepFunction, step
 
 __all__ = ["Workflow"]
+
+logger = logging.getLogger("blazen_anyio")
 
 Replacements = Mapping[Callable[..., object], object]
 R = TypeVar("R")
@@ -268,7 +271,11 @@ class Workflow(Generic[R]):
         """Close the shared resources, after the runs that use them have ended."""
         hosts, self._hosts = self._hosts, None
         assert hosts is not None
-        await hosts.__aexit__(exc_type, exc, traceback)
+        try:
+            await hosts.__aexit__(exc_type, exc, traceback)
+        finally:
+            for error in hosts.errors:
+                logger.error("workflow %s: a resource failed", self.name, exc_info=error)
 
     def as_step(
         self,
@@ -418,7 +425,18 @@ class Workflow(Generic[R]):
         openers = self._graph.openers
         if not openers:
             return None
-        return Hosts("run", openers, replacements, self._hosts)
+        hosts = Hosts("run", openers, replacements, self._hosts)
+        used = (each for step in self._graph.steps for each in step.parameters.resources.values())
+        if homeless := hosts.homeless(used):
+            raise DefinitionError(
+                f"workflow {self.name!r}",
+                [
+                    f"resource {name} has scope 'workflow'; run the workflow inside "
+                    "`async with workflow:`, which closes it in the end"
+                    for name in homeless
+                ],
+            )
+        return hosts
 
     def _first_event(self, event: Event | None, fields: Mapping[str, Any]) -> Event:
         """The event that starts a run, made of what ``run`` was given."""

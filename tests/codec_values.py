@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import json
 import uuid
 from decimal import Decimal
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -194,3 +195,22 @@ EXAMPLES: list[Any] = [
     Key("k"),
     Holding([Holding(1), Typed("x")]),
 ]
+
+
+def through_json(codec: Codec, value: Any) -> Any:
+    return codec.decode(json.loads(json.dumps(codec.encode(value, "value"))), "$")
+
+
+def event_through_json(codec: Codec, event: Event) -> Event:
+    return codec.decode_event(json.loads(json.dumps(codec.encode_event(event))), "$")
+
+
+def nested(levels: int) -> Any:
+    value: Any = 0
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+class Opaque:
+    """A class that no codec knows."""

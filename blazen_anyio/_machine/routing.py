@@ -174,7 +174,7 @@ class Routing:
         self._ledger.touch_scope(own)
 
     def _route(self, record: Record, route: Route) -> None:
-        if self._ledger.publish is not None and (route.steps or route.awaited):
+        if self._ledger.publish is not None:
             self._ledger.news.append(("event_routed", None, record.event.event_type))
         if route.simple is not None:
             self._deliver(route.simple, record)

@@ -102,10 +102,18 @@ class Lane:
             if hops >= _HOPS_PER_TURN or now - turn > _SECONDS_PER_TURN:
                 if runner.has_spare:
                     break
-                await checkpoint()
+                await self._give_way()
                 now = turn = clock()
                 hops = 0
         runner.lane_ended(self)
+
+    async def _give_way(self) -> None:
+        """Let the event loop have its turn. A cancellation from outside may arrive here first."""
+        try:
+            await checkpoint()
+        except anyio.get_cancelled_exc_class():
+            self._runner.stop()
+            raise
 
     async def run_alone(self, delivery: Delivery) -> None:
         """Run one invocation in a task of its own."""

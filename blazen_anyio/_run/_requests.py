@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._events import InputRequestEvent
 from .._exceptions import StepFailedError
-from ._failures import is_fatal, without_cancellations
+from ._failures import cancelled_from_outside, is_fatal, without_cancellations
 
 if TYPE_CHECKING:
     from ._runner import Runner
@@ -65,9 +65,10 @@ class Requests:
             response = await handler(request)
         except BaseException as error:
             failure = without_cancellations(error)
-            if failure is None:
+            if failure is None and cancelled_from_outside():
+                runner.stop()  # before the end of this task cancels the others, as it does on trio
                 raise
-            self._failed(request, failure)
+            self._failed(request, failure or error)
             return
         # It may have been answered through the handle, or withdrawn, in the meantime.
         if any(each.request_id == request.request_id for each in runner.machine.requests):

@@ -12,17 +12,24 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+)
 from contextvars import copy_context
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import attrs
 
+from .._exceptions import WorkflowError
 from .._markers import Resource, ResourceScope
 from .._openers import Opener, name_of
+from ._failures import without_cancellations
 from ._groups import leave_group
 
 if TYPE_CHECKING:
@@ -41,12 +48,14 @@ class _Host:
     """The task that keeps one resource open.
 
     Attributes:
+        name: of the opener.
         scope: its own; cancelled if it is still opening, or takes too long to close.
         opened: set when ``value`` or ``error`` is there.
         close: set when it is time to close.
         closed: set when its task is over.
     """
 
+    name: str
     scope: anyio.CancelScope = attrs.field(factory=lambda: anyio.CancelScope(shield=True))
     opened: anyio.Event = attrs.field(factory=anyio.Event)
     close: anyio.Event = attrs.field(factory=anyio.Event)
@@ -97,7 +106,7 @@ class Hosts:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        group = self._group
+        group, self._group = self._group, None
         assert group is not None
         try:
             await self._close_all(math.inf if exc is None else CLOSING_GRACE)
@@ -106,23 +115,27 @@ class Hosts:
                 await self._close_all(CLOSING_GRACE)
             await leave_group(group, exc)
 
+    # ---- opening -------------------------------------------------------------------------------
+
+    def homeless(self, resources: Iterable[Resource]) -> list[str]:
+        """The names of the openers that need ``async with workflow`` around, which is not there."""
+        found: dict[str, None] = {}
+        for resource in resources if self._outer is None else ():
+            if self._belongs_to_workflow(resource):
+                found[name_of(resource.opener)] = None
+            else:
+                found.update(dict.fromkeys(self.homeless(self._needs(resource).values())))
+        return list(found)
+
     async def get(self, resource: Resource) -> Any:
         """Return a resource, opened if it is not yet.
 
         Raises:
             BaseException: what the opener raised; the next call opens anew.
         """
-        if resource.scope != self._level and self._outer is not None:
+        if self._outer is not None and self._belongs_to_workflow(resource):
             return await self._outer.get(resource)
-        host = self._hosts.get(resource.opener)
-        if host is None:
-            host = self._hosts[resource.opener] = _Host()
-            assert self._group is not None, "resources are opened inside the block"
-            self._group.create_task(
-                self._keep_open(resource, host),
-                name=f"resource {name_of(resource.opener)}",
-                context=self._context_vars.copy(),
-            )
+        host = self._hosts.get(resource.opener) or self._start(resource)
         await host.opened.wait()
         if host.error is not None:
             raise host.error
@@ -149,6 +162,40 @@ class Hosts:
             opened[resource.opener] = await stack.enter_async_context(entered)
         return opened[resource.opener]
 
+    def _belongs_to_workflow(self, resource: Resource) -> bool:
+        """Whether it is shared between runs: not what a run replaces, nor what depends on that."""
+        return resource.scope == "workflow" and not self._is_replaced(resource)
+
+    def _is_replaced(self, resource: Resource) -> bool:
+        return resource.opener in self._replacements or any(
+            self._is_replaced(need) for need in self._openers[resource.opener].needs.values()
+        )
+
+    def _needs(self, resource: Resource) -> Mapping[str, Resource]:
+        """What an opener asks for; a replacement asks for nothing."""
+        if resource.opener in self._replacements:
+            return {}
+        return self._openers[resource.opener].needs
+
+    def _opener(self, resource: Resource) -> object:
+        return self._replacements.get(resource.opener, resource.opener)
+
+    # ---- hosts ---------------------------------------------------------------------------------
+
+    def _start(self, resource: Resource) -> _Host:
+        name = name_of(resource.opener)
+        if self._group is None:
+            raise WorkflowError(
+                f"resource {name} can't be opened any more: the block of its {self._level} is left"
+            )
+        host = self._hosts[resource.opener] = _Host(name)
+        self._group.create_task(
+            self._keep_open(resource, host),
+            name=f"resource {name}",
+            context=self._context_vars.copy(),
+        )
+        return host
+
     async def _keep_open(self, resource: Resource, host: _Host) -> None:
         """Open, wait until it is time to close, and close: the life of a host."""
         try:
@@ -161,23 +208,14 @@ class Hosts:
                     await host.close.wait()
         except BaseException as error:
             host.error = error
-            if host in self._open:
-                self.errors.append(error)
+            if host in self._open and (failure := without_cancellations(error)) is not None:
+                self.errors.append(failure)
         finally:
             if host not in self._open:
                 host.error = host.error or anyio.ClosedResourceError()
                 del self._hosts[resource.opener]
             host.opened.set()
             host.closed.set()
-
-    def _needs(self, resource: Resource) -> Mapping[str, Resource]:
-        """What an opener asks for; a replacement asks for nothing."""
-        if resource.opener in self._replacements:
-            return {}
-        return self._openers[resource.opener].needs
-
-    def _opener(self, resource: Resource) -> object:
-        return self._replacements.get(resource.opener, resource.opener)
 
     async def _close_all(self, grace: float) -> None:
         """Close the open ones, last first; what is still opening is cancelled."""
@@ -192,16 +230,27 @@ class Hosts:
         if patience.cancelled_caught:
             for host in self._open:
                 host.scope.cancel()
+            self.errors += [
+                TimeoutError(f"resource {host.name} was not closed within {grace:g} s")
+                for host in reversed(self._open)
+            ]
+            self._open.clear()
 
 
 @asynccontextmanager
 async def _entered(opener: object, values: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
     """Open with any kind of opener: one that makes a context manager, a coroutine, or a value."""
-    opened = opener(**values) if callable(opener) else opener
+    if not callable(opener):
+        yield opener
+        return
+    opened = cast("Callable[..., object]", opener)(**values)
     if inspect.isawaitable(opened):
         opened = await opened
-    if callable(opener) and isinstance(opened, AbstractAsyncContextManager):
-        async with opened as value:
+    if isinstance(opened, AbstractAsyncContextManager):
+        async with cast("AbstractAsyncContextManager[Any]", opened) as value:
+            yield value
+    elif isinstance(opened, AbstractContextManager):
+        with cast("AbstractContextManager[Any]", opened) as value:
             yield value
     else:
         yield opened

@@ -1,7 +1,7 @@
-"""The public API as the contract has it: on both backends, with shared lanes and a task per attempt.
+"""The public API as the contract has it: on both backends, with lanes and with a task per attempt.
 
-Every async test of the directory is also checked for orphans: when it ends, no task that it caused is
-left. A test that would hang fails instead, since virtual time runs out.
+Every async test of the directory is also checked for orphans: when it ends, no task that it caused
+is left. A test that would hang fails instead, since virtual time runs out.
 """
 
 from __future__ import annotations

@@ -13,7 +13,18 @@ import trio
 
 from blazen_anyio import Event
 
-__all__ = ["Boom", "Done", "Log", "Note", "Other", "Work", "cleanup", "current_task", "settle"]
+__all__ = [
+    "Boom",
+    "Done",
+    "Log",
+    "Note",
+    "Other",
+    "Work",
+    "cleanup",
+    "current_task",
+    "pass_time",
+    "settle",
+]
 
 
 class Work(Event):
@@ -71,6 +82,14 @@ def current_task() -> object:
     if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
         return asyncio.current_task()
     return trio.lowlevel.current_task()
+
+
+def pass_time(seconds: float) -> None:
+    """Let virtual time pass without giving anybody a turn, as if something computed for so long."""
+    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        asyncio.get_running_loop().jump(seconds)  # type: ignore[attr-defined]
+    else:
+        trio.lowlevel.current_clock().jump(seconds)  # type: ignore[attr-defined]
 
 
 async def settle() -> None:

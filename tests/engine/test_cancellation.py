@@ -511,7 +511,7 @@ async def test_cancel_before_the_first_step_runs_none() -> None:
 
 
 async def test_a_run_may_be_cancelled_by_its_own_step() -> None:
-    """A step that holds the handle cancels the run, is cancelled and has finished before it ends."""
+    """A step that holds the handle is cancelled with the run, and has finished before it ends."""
     log = Log()
     handles: list = []
 

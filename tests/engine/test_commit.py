@@ -1,4 +1,4 @@
-"""What an attempt returns, sends and writes takes effect together when it succeeds, or not at all."""
+"""What an attempt returns, sends and writes takes effect together when it succeeds, or never."""
 
 from __future__ import annotations
 

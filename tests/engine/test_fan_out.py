@@ -1,4 +1,4 @@
-"""Fan-out and fan-in, end to end: a gather fires once per scope, when it has drained, in its order."""
+"""Fan-out and fan-in, end to end: a gather fires once per scope, drained, in the scope's order."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from blazen_anyio import (
     StepFailed,
     StepFailedError,
     StopEvent,
+    UnknownRequestError,
     Workflow,
     WorkflowFullError,
     step,
@@ -63,29 +64,64 @@ async def test_an_empty_fan_out_gathers_nothing_at_once() -> None:
     assert await Workflow("w", [split, work, gather]).run(count=0) == []
 
 
-@pytest.mark.parametrize("kind", ["nothing", "several", "far", "fails", "retries", "asks"])
-async def test_workers_may_do_as_they_like(kind: str) -> None:
-    """What each does to the gather follows from the token rule."""
+class Far(Event):
+    n: int
 
-    class Far(Event):
-        n: int
 
-    @step(name="work", retry=Retry(initial=5) if kind == "retries" else None)
-    async def odd(
+Made = Done | tuple[Done, ...] | Far | InputRequestEvent | None
+
+
+async def returns_nothing(ctx: Context) -> Made:
+    return None
+
+
+async def returns_several(ctx: Context) -> Made:
+    return Done(20), Done(21)
+
+
+async def goes_another_way(ctx: Context) -> Made:
+    return Far(22)
+
+
+async def fails(ctx: Context) -> Made:
+    raise Boom
+
+
+async def retries(ctx: Context) -> Made:
+    if ctx.attempt < 3:
+        raise Boom
+    return Done(2)
+
+
+async def asks(ctx: Context) -> Made:
+    return InputRequestEvent("?")
+
+
+async def asks_inside(ctx: Context) -> Made:
+    return Done(await ctx.request_input("?"))
+
+
+@pytest.mark.parametrize(
+    ("third", "expected"),
+    [
+        (returns_nothing, [0, 1, 3]),
+        (returns_several, [0, 1, 20, 21, 3]),
+        (goes_another_way, [0, 1, 22, 3]),
+        (fails, [0, 1, 23, 3]),
+        (retries, [0, 1, 2, 3]),
+        (asks, [0, 1, 24, 3]),
+        (asks_inside, [0, 1, 24, 3]),
+    ],
+)
+async def test_workers_may_do_as_they_like(third, expected: list[int]) -> None:
+    """What the third of four does to the gather follows from the token rule."""
+
+    @step(retry=Retry(initial=5))
+    async def worker(
         ev: Work, ctx: Context
     ) -> Done | tuple[Done, ...] | Far | InputRequestEvent | None:
         await anyio.sleep(4 - ev.n)
-        if ev.n != 2:
-            return Done(ev.n)
-        if kind == "several":
-            return Done(20), Done(21)
-        if kind == "far":
-            return Far(22)
-        if kind == "asks":
-            return InputRequestEvent("?")
-        if kind == "fails" or (kind == "retries" and ctx.attempt == 1):
-            raise Boom
-        return Done(ev.n) if kind == "retries" else None
+        return await third(ctx) if ev.n == 2 else Done(ev.n)
 
     @step
     async def go_far(ev: Far) -> Done:
@@ -104,18 +140,8 @@ async def test_workers_may_do_as_they_like(kind: str) -> None:
         await anyio.sleep(100)
         return 24
 
-    workflow = Workflow(
-        "w", [split, odd, go_far, handle, answered, gather], input_handler=answer
-    )
-    expected = {
-        "nothing": [0, 1, 3],
-        "several": [0, 1, 20, 21, 3],
-        "far": [0, 1, 22, 3],
-        "fails": [0, 1, 23, 3],
-        "retries": [0, 1, 2, 3],
-        "asks": [0, 1, 24, 3],
-    }
-    assert await workflow.run() == expected[kind]
+    steps = [split, worker, go_far, handle, answered, gather]
+    assert await Workflow("w", steps, input_handler=answer).run() == expected
 
 
 async def test_several_gathers_may_close_one_scope() -> None:
@@ -338,20 +364,48 @@ async def test_gather_count_fires_with_what_came_if_there_is_less() -> None:
     assert await Workflow("w", [split, work, first_ten]).run() == [0, 1, 2, 3]
 
 
-async def test_gather_count_withdraws_requests_and_drops_delays_and_children() -> None:
-    log = Log()
+async def test_gather_count_withdraws_requests() -> None:
+    @step
+    async def race(ev: Work) -> Done | InputRequestEvent:
+        await anyio.sleep(ev.n)
+        return Done(ev.n) if ev.n == 3 else InputRequestEvent("?")
 
     @step
-    async def many(ev: Work, ctx: Context) -> Done | InputRequestEvent | list[Word] | None:
+    async def answered(ev: InputResponseEvent) -> Done:
+        return Done(ev.response)
+
+    @step
+    async def first(done: Annotated[list[Done], Gather(count=1)]) -> Other:
+        return Other(len(done))
+
+    @step
+    async def end(ev: Other) -> StopEvent:
+        await anyio.sleep(10)
+        return StopEvent(result=ev.n)
+
+    async with Workflow("w", [split, race, answered, first, end]).start() as run:
+        await anyio.sleep(2.5)
+        requests = run.requests
+        assert len(requests) == 3
+        await anyio.sleep(1)
+        assert run.requests == ()
+        with pytest.raises(UnknownRequestError) as caught:
+            run.respond_to_input(requests[0].request_id, 1)
+        assert caught.value.reason == "withdrawn"
+        assert await run.result() == 1
+
+
+async def test_gather_count_drops_what_is_queued_and_delayed() -> None:
+    log = Log()
+
+    @step(max_concurrency=2)
+    async def race(ev: Work, ctx: Context) -> Done | None:
+        log(f"race {ev.n}")
         await anyio.sleep(1)
         if ev.n == 0:
-            return InputRequestEvent("?")
-        if ev.n == 1:
             ctx.send_event(Note("delayed"), delay=100)
             return None
-        if ev.n == 2:
-            return [Word(1), Word(2)]
-        await anyio.sleep(5)
+        await anyio.sleep(0.5)
         return Done(ev.n)
 
     @step
@@ -359,35 +413,43 @@ async def test_gather_count_withdraws_requests_and_drops_delays_and_children() -
         log("delayed")
 
     @step
-    async def word(ev: Word) -> Counted:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            log("word cancelled")
-
-    @step
-    async def words(counted: list[Counted]) -> None:
-        log("words")
-
-    @step
-    async def answered(ev: InputResponseEvent) -> None:
-        return None
-
-    @step
-    async def first(done: Annotated[list[Done], Gather(count=1, of=split)]) -> Other:
-        return Other(len(done))
+    async def first(done: Annotated[list[Done], Gather(count=1)]) -> Other:
+        return Other(done[0].n)
 
     @step
     async def end(ev: Other) -> StopEvent:
         await anyio.sleep(1000)
         return StopEvent(result=ev.n)
 
-    workflow = Workflow("w", [split, many, note, word, words, answered, first, end])
-    async with workflow.start() as run:
-        await anyio.sleep(50)
-        assert run.requests == ()
-        assert await run.result() == 1
-    assert log.lines == ["word cancelled", "word cancelled"]
+    assert await Workflow("w", [split, race, note, first, end]).run() == 1
+    assert log.lines == ["race 0", "race 1", "race 2"]
+
+
+async def test_gather_count_cancels_scopes_further_in() -> None:
+    log = Log()
+
+    @step
+    async def race(ev: Work) -> Done | list[Word]:
+        await anyio.sleep(ev.n)
+        return Done(ev.n) if ev.n == 3 else [Word(1), Word(2)]
+
+    @step
+    async def word(ev: Word) -> Counted:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            log("cancelled")
+
+    @step
+    async def words(counted: list[Counted]) -> None:
+        log("gathered")
+
+    @step
+    async def first(done: Annotated[list[Done], Gather(count=1, of=split)]) -> StopEvent:
+        return StopEvent(result=len(done))
+
+    assert await Workflow("w", [split, race, word, words, first]).run() == 1
+    assert log.lines == ["cancelled"] * 6
 
 
 # ---- batches and pairs -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Steps that break the rules of structured concurrency: contained, reported, and the next runs clean."""
+"""Steps that break the rules of structured concurrency: contained, reported, the rest runs clean."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import anyio.lowlevel
 import pytest
 
 from blazen_anyio import (
+    Context,
+    ContextClosedError,
     Retry,
     StartEvent,
     StepFailedError,
@@ -491,8 +493,6 @@ async def test_a_swallowed_native_cancellation_still_ends_the_run(
 
 async def test_a_task_left_behind_can_not_use_the_context() -> None:
     """A step that hands its context to a task outside of it hears of it there."""
-    from blazen_anyio import Context, ContextClosedError
-
     kept: list[Context] = []
 
     @step

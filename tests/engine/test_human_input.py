@@ -1,15 +1,15 @@
-"""Human input: several open requests, answered by id in any order, by a handle, a handler or later."""
+"""Human input: several open requests, answered by id in any order, by whom and when ever."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from blazen_anyio import (
     Context,
-    Event,
     InputRequestEvent,
     InputRequiredError,
     InputResponseEvent,
@@ -151,7 +151,7 @@ async def test_an_answer_is_routed_into_the_branch_of_its_request() -> None:
 
 async def test_a_request_keeps_its_class_and_metadata() -> None:
     class Approval(InputRequestEvent):
-        amount: int = attrs_field()
+        amount: int = attrs.field(kw_only=True)
 
     @step
     async def ask(ev: StartEvent) -> Approval:
@@ -169,17 +169,8 @@ async def test_a_request_keeps_its_class_and_metadata() -> None:
         run.respond_to_input(request.request_id, True)
 
 
-def attrs_field() -> Any:
-    import attrs
-
-    return attrs.field(kw_only=True)
-
-
 async def test_a_step_may_answer_a_request_itself() -> None:
     """An ``InputResponseEvent`` that a step emits closes the request that it names."""
-
-    class Asked(Event):
-        request_id: str
 
     @step
     async def ask(ev: StartEvent) -> InputRequestEvent:
@@ -522,9 +513,7 @@ async def test_a_suspended_run_goes_on_with_the_responses(make) -> None:
     workflow = make()
     with pytest.raises(InputRequiredError) as caught:
         await workflow.run()
-    responses = {
-        request.request_id: request.prompt.upper() for request in caught.value.requests
-    }
+    responses = {request.request_id: request.prompt.upper() for request in caught.value.requests}
     async with workflow.resume(caught.value.snapshot, responses=responses) as run:
         assert run.run_id == caught.value.snapshot.run_id
         assert await run.result() in (["A", "B", "C"], "NAME?")
@@ -538,9 +527,7 @@ async def test_a_suspended_run_can_be_answered_piece_by_piece() -> None:
     while len(error.requests) > 1:
         first = error.requests[-1]
         with pytest.raises(InputRequiredError) as caught:
-            async with workflow.resume(
-                error.snapshot, responses={first.request_id: first.prompt}
-            ):
+            async with workflow.resume(error.snapshot, responses={first.request_id: first.prompt}):
                 pass
         assert len(caught.value.requests) == len(error.requests) - 1
         error = caught.value
@@ -610,9 +597,7 @@ async def test_a_step_that_asked_inside_is_not_asked_again_after_a_resume() -> N
             pass
     (second,) = caught.value.requests
     assert second.prompt == "second after 1"
-    async with workflow.resume(
-        caught.value.snapshot, responses={second.request_id: 2}
-    ) as run:
+    async with workflow.resume(caught.value.snapshot, responses={second.request_id: 2}) as run:
         assert await run.result() == (1, 2)
     assert log.lines == ["from the top"] * 3
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from blazen_anyio import Context, Event, StartEvent, StopEvent, Workflow, step
+from blazen_anyio import Context, Event, StartEvent, StepFailed, StopEvent, Workflow, step
 
 from .kit import Done, Log, Note, Other, Work
 
@@ -161,7 +161,7 @@ async def test_a_limit_holds_for_one_run() -> None:
 
 
 async def test_a_slot_is_free_as_soon_as_the_attempt_has_ended() -> None:
-    """Also if it failed."""
+    """Also if it failed; and what was committed before the failure runs before its handler."""
     log = Log()
 
     @step
@@ -175,12 +175,9 @@ async def test_a_slot_is_free_as_soon_as_the_attempt_has_ended() -> None:
             raise ValueError
         return StopEvent() if ev.n == 2 else None
 
-    from blazen_anyio import StepFailed
-
     @step
     async def handle(failure: StepFailed) -> None:
         log("handled")
 
     await Workflow("w", [begin, work, handle]).run()
-    assert log.lines[:2] == ["0", "1"]
-    assert sorted(log.lines) == ["0", "1", "2", "handled"] or log.lines[-1] == "2"
+    assert log.lines == ["0", "1", "2"]

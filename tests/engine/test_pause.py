@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
+from anyio import from_thread
 
 from blazen_anyio import (
     Context,
@@ -190,8 +191,6 @@ async def test_a_pause_or_a_resume_after_the_end_is_an_error() -> None:
 
 
 async def test_a_step_may_pause_the_run_from_a_thread() -> None:
-    from anyio import from_thread
-
     log = Log()
 
     @step

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import anyio
 import pytest
 
@@ -43,7 +45,7 @@ async def test_waits_grow_exponentially_up_to_the_longest() -> None:
 async def test_with_jitter_no_wait_is_longer_than_without() -> None:
     retry = Retry(max_attempts=6, initial=1, factor=3, max_delay=10)
     times = await flaky(5, retry).run()
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert all(wait <= most for wait, most in zip(waits, [1, 3, 9, 10, 10], strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Routing: every acceptor, in order; control events by name only; the first stop event ends the run."""
+"""Routing: every acceptor, in order; control events by name; the first stop event ends the run."""
 
 from __future__ import annotations
 

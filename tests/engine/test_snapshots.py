@@ -495,7 +495,7 @@ async def test_resuming_something_else_is_a_type_error() -> None:
 # ---- another process ---------------------------------------------------------------------------
 
 
-PROGRAM = '''
+PROGRAM = """
 import sys
 import anyio
 from blazen_anyio import Context, Event, InputRequestEvent, InputResponseEvent, Snapshot
@@ -545,12 +545,10 @@ if sys.argv[1] == "down":
     anyio.run(put_down, backend="asyncio")
 else:
     anyio.run(take_up, backend="trio")
-'''
+"""
 
 
-def test_a_run_can_be_put_down_and_taken_up_in_another_process(
-    tmp_path: Path, lanes: bool
-) -> None:
+def test_a_run_can_be_put_down_and_taken_up_in_another_process(tmp_path: Path, lanes: bool) -> None:
     """On asyncio in one process, on trio in the next, through signed JSON."""
     if not lanes:
         pytest.skip("once is enough")

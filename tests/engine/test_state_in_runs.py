@@ -118,15 +118,20 @@ async def test_apply_never_conflicts() -> None:
 async def test_a_typed_key_gives_its_default_to_reads_and_to_apply() -> None:
     @step
     async def work(ev: Work, ctx: Context) -> Done:
-        assert ctx.state[COUNT] == 0 or await anyio.sleep(0) is None
         ctx.state.apply(COUNT, lambda value: value + 1)
+        await anyio.sleep(1)
         return Done()
+
+    @step
+    async def begin(ev: StartEvent, ctx: Context) -> list[Work]:
+        assert ctx.state[COUNT] == 0
+        return [Work(n) for n in range(5)]
 
     @step
     async def end(done: list[Done], ctx: Context) -> StopEvent:
         return StopEvent(result=(ctx.state[COUNT], ctx.state["count"]))
 
-    assert await Workflow("w", [split, work, end]).run() == (5, 5)
+    assert await Workflow("w", [begin, work, end]).run() == (5, 5)
 
 
 async def test_a_missing_key_is_a_key_error_of_the_step() -> None:

@@ -315,7 +315,7 @@ async def test_own_task_keeps_the_order_of_events() -> None:
 
     @step
     async def begin(ev: StartEvent) -> tuple[Event, ...]:
-        return tuple(Work(n) for n in range(5)) + (Done(),)
+        return *(Work(n) for n in range(5)), Done()
 
     @step(own_task=True)
     async def work(ev: Work) -> None:

@@ -15,7 +15,7 @@ from blazen_anyio._events import (
     StepFailed,
     StopEvent,
 )
-from blazen_anyio._machine import Mode, Plan
+from blazen_anyio._machine import Mode, Plan, StepPlan
 
 from .driver import Draft, gather, make_plan, step
 
@@ -49,7 +49,7 @@ class Aside(Event, event_type="test.Aside"):
     n: int = 0
 
 
-@attrs.define
+@attrs.define(repr=False)
 class Scenario:
     """A plan and what its steps may do.
 
@@ -65,6 +65,27 @@ class Scenario:
     fans: dict[str, tuple[type[Event], ...]]
     finishes: dict[str, tuple[type[Event], ...]]
     start: type[Event] = IN[0]
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Tell Hypothesis only what differs from the defaults, so that an example can be read."""
+        printer.text(repr(self))
+
+    def __repr__(self) -> str:
+        lines = [_line(step) for step in self.plan.steps]
+        plan = self.plan
+        bounds = f"{plan.max_concurrency=} {plan.max_recoveries=} {plan.external=}"
+        return "\n".join(["Scenario:", *lines, bounds])
+
+
+def _line(step: StepPlan) -> str:
+    told = [
+        f"{field.name}={getattr(step, field.name)}"
+        for field in attrs.fields(StepPlan)
+        if field.name not in ("name", "accepts", "index")
+        and getattr(step, field.name) != field.default
+    ]
+    accepts = ", ".join(kind.__name__ for kind in step.accepts)
+    return f"  {step.index} {step.name}({accepts}) {' '.join(told)}"
 
 
 @attrs.define

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import note
+
 from blazen_anyio._events import Event, InputRequestEvent, InputResponseEvent
 from blazen_anyio._exceptions import NonDeterministicStepError
 from blazen_anyio._machine import Cancel, Delivery, Machine, Outputs, Plan, Tables
@@ -24,6 +26,7 @@ class Twin:
 
     Attributes:
         attempts: the attempts that were handed out and not reported, oldest first.
+        agree: whether they did when they were compared last.
         known: by the machine's id, the deliveries of the model that were handed out some time.
     """
 
@@ -36,15 +39,18 @@ class Twin:
         self.tables = Tables()
         self.attempts: dict[Delivery, MDelivery] = {}
         self.known: dict[int, MDelivery] = {}
+        self.agree = True
 
     # ---- inputs --------------------------------------------------------------------------------
 
     def start(self, event: Event) -> None:
+        note(f"start {event}")
         self.machine.start(event, self.now)
         self.model.send(event)
         self.compare()
 
     def send(self, event: Event) -> None:
+        note(f"send {event}")
         self.machine.send(event, self.now)
         self.model.send(event)
         self.compare()
@@ -61,6 +67,7 @@ class Twin:
         assert taken.resumes == (taken in self.attempts)
         if taken.resumes:
             assert self.attempts[taken] is expected
+        note(f"take {_told(taken)}")
         self.attempts[taken] = self.known[taken.id] = expected
         self.compare()
         return True
@@ -70,6 +77,7 @@ class Twin:
             pass
 
     def succeed(self, delivery: Delivery, returned: Any, sends: Sends, writes: Any) -> None:
+        note(f"{_told(delivery)} succeeds: {returned} {sends} {writes}")
         expected = self.attempts.pop(delivery)
         outputs = Outputs(sends=sends, writes=writes) if sends or writes else None
         self.machine.succeeded(delivery, returned, outputs, self.now)
@@ -77,6 +85,7 @@ class Twin:
         self.compare()
 
     def fail(self, delivery: Delivery, retry_in: float | None) -> None:
+        note(f"{_told(delivery)} fails, {retry_in=}")
         expected = self.attempts.pop(delivery)
         error = Boom()
         self.machine.failed(delivery, error, retry_in, self.now)
@@ -84,6 +93,7 @@ class Twin:
         self.compare()
 
     def release(self, delivery: Delivery) -> None:
+        note(f"{_told(delivery)} is released")
         expected = self.attempts.pop(delivery)
         self.machine.released(delivery, self.now)
         self.model.release(expected)
@@ -91,6 +101,7 @@ class Twin:
 
     def early(self, delivery: Delivery, kind: str, event: Event) -> None:
         """Send early, or yield."""
+        note(f"{_told(delivery)} lets out ({kind}) {event}")
         digest, machine = repr(event), self.machine
         if kind == "send":
             self._both(
@@ -106,6 +117,7 @@ class Twin:
     def wait(
         self, delivery: Delivery, digest: str, timeout: float | None, ask: InputRequestEvent | None
     ) -> None:
+        note(f"{_told(delivery)} waits for {digest} {ask} {timeout=}")
         expected, machine = self.attempts[delivery], self.machine
         if ask is None:
             self._both(
@@ -129,6 +141,7 @@ class Twin:
             self.wait(delivery, effect.digest, None, ask)
 
     def claim(self, waiting: int, offered: int) -> None:
+        note(f"wait {waiting} claims {offered} of the mailbox")
         delivery, _ = self.machine.waits()[waiting]
         record = list(self.machine._ledger.mailbox.values())[offered]
         self.machine.claim(delivery, record, self.now)
@@ -136,6 +149,7 @@ class Twin:
         self.compare()
 
     def respond(self, request: MRequest, n: int) -> None:
+        note(f"respond to {request.event.prompt}")
         request_id = next(
             each.request_id
             for each in self.machine.requests
@@ -147,6 +161,7 @@ class Twin:
         self.compare()
 
     def advance(self, seconds: float) -> None:
+        note(f"advance {seconds}")
         self.now += seconds
         self.machine.tick(self.now)
         self.model.tick(self.now)
@@ -154,11 +169,13 @@ class Twin:
 
     def steer(self, how: str) -> None:
         """Pause, resume, suspend, cancel or close."""
+        note(f"{how}")
         getattr(self.machine, how)(self.now)
         getattr(self.model, how)()
         self.compare()
 
     def acknowledge(self, commit: int) -> None:
+        note(f"acknowledge {commit}")
         self.machine.committed(commit, self.now)
         self.model.acknowledge(commit)
         self.compare()
@@ -169,6 +186,7 @@ class Twin:
 
     def restore(self) -> None:
         """Go on with another machine that is made from the snapshot of this one."""
+        note("restore")
         tables = self.machine.snapshot(self.now)
         self.machine = Machine.restore(
             self.plan, "run", tables, self.now, gated=self.gated, journaled=True
@@ -182,6 +200,11 @@ class Twin:
     # ---- comparison ----------------------------------------------------------------------------
 
     def compare(self) -> None:
+        self.agree = False
+        self._compare()
+        self.agree = True
+
+    def _compare(self) -> None:
         machine, model, ledger = self.machine, self.model, self.machine._ledger
         while machine.deltas:
             self.tables.apply(machine.deltas.popleft())
@@ -293,3 +316,8 @@ def _needed(tables: Tables) -> set[int]:
     needed = {id for row in tables.deliveries.values() for id in row.events}
     needed |= {row.event for row in tables.joins.values()}
     return needed | {row.id for row in tables.events.values() if row.mailbox}
+
+
+def _told(delivery: Delivery) -> str:
+    labels = [label(record.event) for record in delivery.records]
+    return f"{delivery.step.name}#{delivery.id}{labels}"

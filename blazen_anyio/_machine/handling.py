@@ -1,0 +1,273 @@
+"""Handling: an invocation, from the moment it is handed out until it is settled.
+
+An attempt takes effect when it is reported as succeeded, with all that it returned, sent and wrote, in
+one commit; or not at all. What nobody would accept is found before anything changes, so that a run that
+fails over it can go on from its snapshot. A failed attempt is put off, handed to an error step, or fails
+the run, in this order; a cancelled one goes back to its place in the queue with no attempt used up.
+What comes of an attempt after the run or its scope has ended is discarded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._events import Event, StepFailed
+from .._exceptions import NoHandlerError, NonDeterministicStepError, StepFailedError
+from .early import Early
+from .facts import FactKind
+from .ledger import Ledger
+from .lifecycle import Lifecycle
+from .live import Delivery
+from .outcome import Outcome, Outputs
+from .routing import Routing
+
+__all__ = ["Handling"]
+
+
+class Handling:
+    """The rules of an invocation."""
+
+    __slots__ = ("_dispatch", "_early", "_ledger", "_life", "_routing")
+
+    def __init__(self, ledger: Ledger, life: Lifecycle, routing: Routing, early: Early) -> None:
+        self._ledger = ledger
+        self._dispatch = ledger.dispatch
+        self._life = life
+        self._routing = routing
+        self._early = early
+
+    def take(self, now: float) -> Delivery | None:
+        """Hand out the next invocation, or ``None`` if none may run now.
+
+        A delivery that ``resumes`` is no new attempt: the one that waited has its slot back.
+        Otherwise the runner calls the step and reports how it ended, exactly once.
+        """
+        ledger = self._ledger
+        if self._life.paused or ledger.ending is not None:
+            return None
+        delivery = self._dispatch.take()
+        if delivery is None:
+            return None
+        step = delivery.step
+        if step.max_pending is not None:
+            ledger.give_room(step)
+        if delivery.waiting_for is not None:
+            self._go_on(delivery, now)
+            return delivery
+        self._life.out += 1
+        delivery.started = now
+        delivery.cursor = 0
+        delivery.resumes = False
+        delivery.doom = None
+        if delivery.children is not None:
+            delivery.children.begun = 0
+        if step.timeout is not None:
+            delivery.timer = ledger.timers.set(now + step.timeout, "timeout", delivery)
+        if ledger.publish is not None:
+            ledger.publish(
+                (
+                    "step_started",
+                    now,
+                    step.name,
+                    delivery.event_type,
+                    delivery.attempts + 1,
+                    None,
+                    None,
+                )
+            )
+        return delivery
+
+    def _go_on(self, delivery: Delivery, now: float) -> None:
+        delivery.waiting_for = None
+        delivery.resumes = True
+        if delivery.time_left is not None:
+            due = now + delivery.time_left
+            delivery.timer = self._ledger.timers.set(due, "timeout", delivery)
+            delivery.time_left = None
+
+    def succeeded(
+        self, delivery: Delivery, returned: Any, outputs: Outputs | None, now: float
+    ) -> None:
+        """An attempt has succeeded: commit what it returned, sent and wrote.
+
+        Args:
+            delivery: the invocation.
+            returned: ``None``, an event, a tuple of events, or a list of events (a fan-out).
+            outputs: what it left besides; its state changes have been found free of conflicts.
+            now: the time.
+        """
+        ledger = self._ledger
+        if ledger.ending is not None or delivery.doom == "discard":
+            self._discard(delivery, now)
+            return
+        if self._ledger.plan.timeout is not None:
+            self._life.account(now)
+        unaccepted = self._find_unaccepted(delivery, returned, outputs)
+        if unaccepted is not None:
+            self._life.fail_run(NoHandlerError(unaccepted, delivery.step.name), now, delivery)
+            return
+        try:
+            if delivery.effects is not None or delivery.step.generates:
+                self._early.finish(delivery)
+        except NonDeterministicStepError as error:
+            self._life.fail_run(error, now, delivery)
+            return
+        self._life.end_attempt(delivery)
+        if ledger.publish is not None:
+            self._life.tell_step("step_completed", delivery, now)
+        # What left early has the first positions.
+        first = len(delivery.effects) if delivery.effects is not None else 0
+        if outputs is not None:
+            first = self._apply(delivery, outputs, first, now)
+        if returned is not None:
+            self._emit_returned(delivery, returned, first)
+        ledger.dispatch.steps[delivery.step.index].done += 1
+        ledger.settle(delivery)
+        self._life.commit(now)
+
+    def failed(
+        self, delivery: Delivery, error: BaseException, retry_in: float | None, now: float
+    ) -> None:
+        """An attempt has failed.
+
+        Args:
+            delivery: the invocation.
+            error: what it raised.
+            retry_in: the verdict of its retry policy: seconds until the next attempt, or ``None``
+                to give up.
+            now: the time.
+        """
+        ledger = self._ledger
+        kind: FactKind = "step_timed_out" if delivery.doom == "timeout" else "step_failed"
+        self._life.tell_step(kind, delivery, now, error)
+        if ledger.ending is not None or delivery.doom == "discard":
+            self._life.late.append(error)
+            self._discard(delivery, now)
+            return
+        self._life.account(now)
+        self._life.end_attempt(delivery)
+        if delivery.first_tried is None:
+            delivery.first_tried = delivery.started
+        delivery.attempts += 1
+        ledger.forget_children(delivery)
+        if retry_in is not None:
+            ledger.dispatch.steps[delivery.step.index].retried += 1
+            ledger.put_off(delivery, now + retry_in)
+            self._life.commit(now)
+        else:
+            self._give_up(delivery, error, now)
+
+    def released(self, delivery: Delivery, now: float) -> None:
+        """An attempt was cancelled: it goes back to the queue, and no attempt is used up."""
+        self._life.tell_step("step_cancelled", delivery, now)
+        if self._ledger.ending is not None or delivery.doom == "discard":
+            self._discard(delivery, now)
+            return
+        self._life.account(now)
+        self._life.end_attempt(delivery)
+        self._dispatch.put_back(delivery)
+        self._life.check_idle(now)
+
+    def _discard(self, delivery: Delivery, now: float) -> None:
+        """An attempt has ended that does not count."""
+        self._life.account(now)
+        self._life.end_attempt(delivery)
+        if self._ledger.ending is None:
+            self._early.give_up(delivery)
+            self._ledger.settle(delivery)
+            self._life.commit(now)
+        else:
+            self._dispatch.put_back(delivery)
+
+    def _give_up(self, delivery: Delivery, error: BaseException, now: float) -> None:
+        """All attempts are used up: an error step takes over, or the run fails."""
+        step, attempts = delivery.step, delivery.attempts
+        failure = StepFailed.of(step.name, delivery.events, error, attempts)
+        self._ledger.dispatch.steps[step.index].failed += 1
+        if self._routing.emit_failure(failure, delivery):
+            self._early.give_up(delivery)
+            self._ledger.settle(delivery)
+            self._life.commit(now)
+            return
+        delivery.attempts = 0
+        delivery.first_tried = None
+        self._ledger.touch(delivery)
+        self._dispatch.put_back(delivery)
+        self._life.end_now(
+            Outcome("failed", error=StepFailedError(step.name, delivery.events, attempts, error)),
+            now,
+        )
+        self._life.commit(now)
+
+    def _find_unaccepted(
+        self, delivery: Delivery, returned: Any, outputs: Outputs | None
+    ) -> Event | None:
+        """The first event of an attempt that nobody would accept; nothing has changed yet."""
+        step, scope = delivery.step, delivery.scope
+        opener = step if step.gathers else None
+        unaccepted = self._routing.unaccepted
+        for sent, _ in outputs.sends if outputs is not None else ():
+            if isinstance(sent, list):
+                found = next(
+                    filter(None, (unaccepted(event, scope, opener) for event in sent)), None
+                )
+            else:
+                found = unaccepted(sent, scope)
+            if found is not None:
+                return found
+        if returned is None:
+            return None
+        if isinstance(returned, Event):
+            return unaccepted(returned, scope)
+        opener = opener if isinstance(returned, list) else None
+        return next(filter(None, (unaccepted(event, scope, opener) for event in returned)), None)
+
+    def _apply(self, delivery: Delivery, outputs: Outputs, position: int, now: float) -> int:
+        """Carry out what an attempt leaves besides its return; return the next free position."""
+        ledger = self._ledger
+        if outputs.writes or outputs.removes:
+            ledger.write_state(outputs.writes, outputs.removes)
+        for kind, (deposited, taken) in outputs.collects.items():
+            self._collect(delivery, kind, deposited, taken)
+        for sent, delay in outputs.sends:
+            if isinstance(sent, list):
+                self._routing.fan_out(sent, delivery, position)
+                position += len(sent)
+                continue
+            if delay > 0:
+                self._routing.emit_later(sent, delivery, position, now + delay)
+            else:
+                self._routing.emit(sent, delivery, position, delivery.scope, delivery.branch)
+            position += 1
+        return position
+
+    def _collect(self, delivery: Delivery, kind: str, deposited: bool, taken: int) -> None:
+        ledger = self._ledger
+        if deposited:
+            ledger.join(delivery.step, ledger.root, 0, kind, delivery.records[0])
+        place = (delivery.step.index, ledger.root.id, 0, kind)
+        for record in ledger.unjoin(ledger.joins.take(place, taken)) if taken else ():
+            ledger.let_go(record)
+
+    def collected(self, delivery: Delivery, kind: str) -> list[Event]:
+        """The events that wait under ``kind`` for ``ctx.collect_events`` in the delivery's step."""
+        ledger = self._ledger
+        place = (delivery.step.index, ledger.root.id, 0, kind)
+        return [entry.record.event for entry in ledger.joins.peek(place, ledger.joins.count(place))]
+
+    def _emit_returned(self, delivery: Delivery, returned: Any, first: int) -> None:
+        scope, branch = delivery.scope, delivery.branch
+        if isinstance(returned, Event):
+            self._routing.emit(returned, delivery, first, scope, branch)
+        elif isinstance(returned, list):
+            self._routing.fan_out(returned, delivery, first)
+        else:
+            for position, event in enumerate(returned, first):
+                self._routing.emit(event, delivery, position, scope, branch)
+
+    def has_room(self, event: Event) -> bool:
+        """Whether every step that accepts ``event`` may have one more delivery waiting for it."""
+        return all(
+            step.max_pending is None or self._dispatch.steps[step.index].pending < step.max_pending
+            for step in self._ledger.plan.route(event).steps
+        )
