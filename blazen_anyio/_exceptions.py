@@ -67,6 +67,12 @@ __all__ = [
 RequestProblem = Literal["unknown", "answered", "withdrawn"]
 
 
+def _label(event: Event) -> str:
+    """Write the type of an event for people; a dynamic one has its name in the instance."""
+    name = vars(event).get("event_type")
+    return type(event).__qualname__ + (f" {name!r}" if name else "")
+
+
 class WorkflowError(Exception):
     """The root of all errors that the engine raises on its own account."""
 
@@ -103,7 +109,7 @@ class NoHandlerError(WorkflowError):
         self.source = source
         origin = f"emitted by step {source!r}" if source else "sent from outside"
         super().__init__(
-            f"no step accepts {type(event).__qualname__} ({origin})"
+            f"no step accepts {_label(event)} ({origin})"
             + (f"; {hint}" if hint else "; add a step for it or say on_unhandled='ignore'")
         )
 
@@ -118,7 +124,7 @@ class WorkflowFullError(WorkflowError):
     def __init__(self, event: Event) -> None:
         self.event = event
         super().__init__(
-            f"a step that accepts {type(event).__qualname__} has max_pending deliveries waiting; "
+            f"a step that accepts {_label(event)} has max_pending deliveries waiting; "
             "send the event again later"
         )
 
@@ -164,9 +170,7 @@ class StepFailedError(WorkflowError):
         self.attempts = attempts
         self.error = error
         self.others = tuple(others)
-        kind = (
-            f"{len(event)} gathered events" if isinstance(event, list) else type(event).__qualname__
-        )
+        kind = f"{len(event)} gathered events" if isinstance(event, list) else _label(event)
         tries = "" if attempts == 1 else f" after {attempts} attempts"
         super().__init__(f"step {step!r} failed on {kind}{tries}: {type(error).__qualname__}")
 
@@ -269,7 +273,7 @@ class JoinIncompleteError(WorkflowError):
     def __init__(self, step: str, waiting: Sequence[Event]) -> None:
         self.step = step
         self.waiting = tuple(waiting)
-        names = ", ".join(type(event).__qualname__ for event in self.waiting)
+        names = ", ".join(map(_label, self.waiting))
         super().__init__(f"step {step!r} got no partner for {names} before the fan-out ended")
 
 

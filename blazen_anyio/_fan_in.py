@@ -128,10 +128,13 @@ class _Binder:
             yield Hop(fan_out, f"list[{accepted_by(self.flow.steps[gather])}]", gather)
 
     def _bind_by_annotations(self) -> None:
-        changed = True
+        order, changed = list(self.bound), True
         while changed:
             changed = False
-            for fan_out, gathers in self.bound.items():
+            # Inner fan-outs first is quick, and most lists are in one order or the other.
+            order.reverse()
+            for fan_out in order:
+                gathers = self.bound[fan_out]
                 new = self.scope(fan_out).arrivals.keys() - gathers - self.named.keys()
                 gathers |= new
                 changed |= bool(new)

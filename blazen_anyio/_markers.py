@@ -101,10 +101,12 @@ class Resource:
     """Says that a parameter is a live object, opened by the engine and shared as ``scope`` tells.
 
     Args:
-        opener: opens it: an async context manager function, or a plain function.
+        opener: called to open it, in the event loop; async functions are awaited. If it gives a
+            context manager, async or not, that is entered, and left to close the resource. Its own
+            parameters may be annotated in the same way, with what it needs itself.
         scope: ``"run"``: one for each run, opened at its first use and closed when the run ends.
             ``"workflow"``: one for all runs inside ``async with workflow``. ``"step"``: one for
-            each attempt of a step.
+            each attempt of a step, which fails if closing it does.
 
     Raises:
         TypeError: ``opener`` can't be called.

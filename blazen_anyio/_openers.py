@@ -1,14 +1,15 @@
 """Openers: the functions behind resources, and what they depend on themselves.
 
-An opener may ask for other resources with parameters of its own, annotated like a step's. The web of
-openers is read and checked when the workflow is built: a circle, a dependency on something that lives
-shorter, or a parameter that nobody fills is a definition error.
+An opener may ask for other resources with parameters of its own, annotated like a step's. The web
+of openers is read and checked when the workflow is built: a circle, a dependency on something that
+lives shorter, or a parameter that nobody fills is a definition error.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 import attrs
 
@@ -39,11 +40,6 @@ class Opener:
 
     open: Callable[..., object]
     needs: Mapping[str, Resource]
-
-    @property
-    def name(self) -> str:
-        """The function's name, for messages."""
-        return name_of(self.open)
 
 
 def name_of(opener: Callable[..., object]) -> str:
@@ -84,7 +80,7 @@ class _Reader:
             if _LIFE[needed.scope] < _LIFE[resource.scope]:
                 self._complain(
                     f"resource {name_of(opener)} of scope {resource.scope!r} needs "
-                    f"{name_of(needed.opener)} of scope {needed.scope!r}, which does not live as long"
+                    f"{name_of(needed.opener)} of scope {needed.scope!r}, which lives shorter"
                 )
             self.read(needed, (*path, opener))
         self._done.add(resource)
@@ -131,7 +127,7 @@ def _resource_of(opener: Callable[..., object], parameter: inspect.Parameter) ->
 def _function_of(opener: Callable[..., object]) -> Callable[..., object]:
     """Where the annotations of an opener were written."""
     if isinstance(opener, type):
-        return opener.__init__
-    if hasattr(opener, "__code__") or hasattr(opener, "func") or hasattr(opener, "__func__"):
+        return cast("Callable[..., object]", getattr(opener, "__init__"))  # noqa: B009
+    if any(hasattr(opener, each) for each in ("__code__", "__wrapped__", "func", "__func__")):
         return opener
     return type(opener).__call__

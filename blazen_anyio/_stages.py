@@ -227,10 +227,15 @@ class _Builder:
 
         limit = parallel.max_concurrency
         return [
-            _step(split, f"{parallel.name}: split", reached, list[branch]),
+            _step(split, f"{parallel.name}: split", reached, _list_of(branch)),
             _step(run, f"{parallel.name}: run", branch, ran, max_concurrency=limit),
-            _step(join, parallel.name, list[ran], self._next_class(place)),
+            _step(join, parallel.name, _list_of(ran), self._next_class(place)),
         ]
+
+
+def _list_of(kind: type[Event]) -> object:
+    """The annotation ``list[kind]``, of a class that is only known now."""
+    return types.GenericAlias(list, (kind,))
 
 
 def _step(

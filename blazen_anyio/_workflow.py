@@ -195,7 +195,7 @@ class Workflow(Generic[R]):
             WorkflowError: see the error tree.
         """
         first = self._first_event(event, fields)
-        runner = self._runner(run_id or new_run_id(), first, input_handler, resources)
+        runner = self._runner(checked_run_id(run_id), first, input_handler, resources)
         runner.machine.close(runner.clock())
         await runner.drive()
         return cast("R", outcome_of(runner))
@@ -217,7 +217,7 @@ class Workflow(Generic[R]):
             NoHandlerError: no step accepts ``event``.
         """
         first = self._first_event(event, fields)
-        id = run_id or new_run_id()
+        id = checked_run_id(run_id)
         return Run(id, partial(self._runner, id, first, input_handler, resources))
 
     def resume(
@@ -244,11 +244,7 @@ class Workflow(Generic[R]):
                 type is listed.
             UnknownRequestError: on entering: a response to a request that is not open.
         """
-        if not isinstance(snapshot, Snapshot):
-            raise TypeError(
-                f"workflow {self.name!r} resumes from a Snapshot, not from "
-                f"{type(snapshot).__qualname__}; read text with Snapshot.from_json"
-            )
+        self._check_snapshot(snapshot)
         resumed = partial(
             self._resumed, snapshot, responses or {}, renames or {}, input_handler, resources
         )
@@ -321,18 +317,36 @@ class Workflow(Generic[R]):
 
     # ---- inside other workflows ----------------------------------------------------------------
 
-    def make_child(self, parent: Runner, record: Child, event: Event | None) -> Runner:
-        """Make the runner of a child run; see ``ctx.run_workflow``."""
+    def first_event(self, event: Event | None) -> Event:
+        """The event that starts a child run; see ``ctx.run_workflow``.
+
+        Raises:
+            TypeError: ``event`` is no event.
+            NoHandlerError: no step accepts it.
+        """
+        return self._first_event(event, {})
+
+    def make_child(self, parent: Runner, record: Child, event: Event) -> Runner:
+        """Make the runner of a child run; see ``ctx.run_workflow``.
+
+        Args:
+            parent: the run around it.
+            record: the child as the parent knows it, perhaps from a snapshot.
+            event: what starts it, if it starts.
+
+        Raises:
+            SnapshotError: it comes from a snapshot that does not fit this workflow.
+        """
         replacements = parent.replacements
         run_id = f"{parent.machine.run_id}/{record.delivery}.{record.number}"
         handler = self._options.input_handler or parent.options.input_handler
         if record.saved is not None:
             snapshot = Snapshot.from_data(record.saved)
-            runner = self._restored(snapshot, {}, handler, replacements, parent)
+            renames = parent.children.renames
+            runner = self._restored(snapshot, renames, handler, replacements, parent)
             runner.machine.go_on(runner.clock())
             return runner
-        first = self._first_event(event, {})
-        return self._runner(run_id, first, handler, replacements, parent)
+        return self._runner(run_id, event, handler, replacements, parent)
 
     # ---- inside --------------------------------------------------------------------------------
 
@@ -368,11 +382,9 @@ class Workflow(Generic[R]):
             if request_id not in known:
                 raise UnknownRequestError(request_id, "unknown")
         runner = self._restored(snapshot, renames, input_handler, resources, None)
-        runner.children.responses.update(responses)
-        for request in runner.machine.requests:
+        for request in snapshot.requests:
             if request.request_id in responses:
-                response = runner.children.responses.pop(request.request_id)
-                runner.machine.respond(request.request_id, response, runner.clock())
+                runner.requests.respond(request.request_id, responses[request.request_id])
         runner.machine.go_on(runner.clock())
         return runner
 
@@ -398,7 +410,9 @@ class Workflow(Generic[R]):
             steps=[body.name for body in self._bodies],
         )
         machine = Machine.restore(self._graph.plan, snapshot.run_id, tables, now)
-        return self._make_runner(machine, input_handler, resources, parent)
+        runner = self._make_runner(machine, input_handler, resources, parent)
+        runner.children.renames = renames
+        return runner
 
     def _make_runner(
         self,
@@ -410,6 +424,8 @@ class Workflow(Generic[R]):
         options = self._options
         if input_handler is not None:
             options = attrs.evolve(options, input_handler=input_handler)
+        if parent is not None:
+            options = attrs.evolve(options, history=0)  # nobody could read it
         return Runner(
             machine,
             steps=self._bodies,
@@ -437,6 +453,13 @@ class Workflow(Generic[R]):
                 ],
             )
         return hosts
+
+    def _check_snapshot(self, snapshot: object) -> None:
+        if not isinstance(snapshot, Snapshot):
+            raise TypeError(
+                f"workflow {self.name!r} resumes from a Snapshot, not from "
+                f"{type(snapshot).__qualname__}; read text with Snapshot.from_json"
+            )
 
     def _first_event(self, event: Event | None, fields: Mapping[str, Any]) -> Event:
         """The event that starts a run, made of what ``run`` was given."""
@@ -478,6 +501,22 @@ class Workflow(Generic[R]):
             return StartEvent
         names = ", ".join(kind.__qualname__ for kind in typed)
         raise TypeError(f"workflow {self.name!r} starts with one of {names}; pass one of them")
+
+
+def checked_run_id(run_id: object) -> str:
+    """Return ``run_id``, or a new one for ``None``.
+
+    Raises:
+        TypeError: it is no string.
+        ValueError: it is empty, longer than 200 characters, or can't be printed.
+    """
+    if run_id is None:
+        return new_run_id()
+    if not isinstance(run_id, str):
+        raise TypeError(f"run_id takes a string, not {run_id!r}")
+    if not 0 < len(run_id) <= 200 or not run_id.isprintable():
+        raise ValueError("run_id takes 1 to 200 characters that can be printed")
+    return run_id
 
 
 def new_run_id() -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
 import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
@@ -177,6 +179,26 @@ class TestAnalyse:
         monkeypatch.setattr(_sources, "MAX_BYTES", 10)
         path = write(tmp_path, "a.py", b"#" * 11)
         assert analyse(path) == Unreadable(path, None, "larger than 10 bytes")
+
+    def test_two_threads_do_not_parse_at_a_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """They could fail each other: see ``PARSING``."""
+        path = write(tmp_path, "a.py")
+        both_inside = threading.Barrier(2)
+        alone: list[bool] = []
+
+        def parse(source: bytes, path: str) -> ast.Module:
+            try:
+                both_inside.wait(0.05)
+            except threading.BrokenBarrierError:
+                alone.append(True)
+            return ast.Module(body=[], type_ignores=[])
+
+        with monkeypatch.context() as patched, ThreadPoolExecutor(2) as threads:
+            patched.setattr(_sources.ast, "parse", parse)
+            list(threads.map(analyse, [path, path]))
+        assert alone == [True, True]
 
 
 def report(path: str, *, seconds: float = 0.0, longest: Definition | None = None) -> FileReport:

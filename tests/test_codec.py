@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import io
 import math
+import struct
 import sys
 import zoneinfo
 from collections import OrderedDict, UserDict, defaultdict, deque, namedtuple
 from collections.abc import Callable
 from decimal import Decimal, localcontext
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -38,8 +39,9 @@ from blazen_anyio._exceptions import SnapshotError, StateValueError
 
 
 def _zone_without_a_name() -> zoneinfo.ZoneInfo:
-    with Path(zoneinfo.TZPATH[0], "UTC").open("rb") as file:
-        return zoneinfo.ZoneInfo.from_file(file)
+    counts = struct.pack(">6l", 0, 0, 0, 0, 1, 4)
+    data = b"TZif" + bytes(16) + counts + struct.pack(">l2b", 0, 0, 0) + b"UTC\0"
+    return zoneinfo.ZoneInfo.from_file(io.BytesIO(data))
 
 
 class TestValues:
@@ -108,6 +110,12 @@ class TestCopies:
             "tuple": ([1],),
             "array": bytearray(b"x"),
         }
+
+    @pytest.mark.parametrize("value", [[1], {"a": 1}, {1}, bytearray(b"x")], ids=repr)
+    def test_of_containers_of_atoms_are_other_containers(self, value: Any) -> None:
+        copied = CODEC.copy(value, "k")
+        assert copied == value
+        assert copied is not value
 
     @pytest.mark.parametrize("value", [1, "x", None, 1.5, b"x", Decimal(1), Colour.RED])
     def test_of_immutable_atoms_are_the_atoms(self, value: Any) -> None:
@@ -318,6 +326,7 @@ class TestMalformedValues:
             ({"$": "timedelta", "v": [0, 86400, 0]}, "$", "this is not how"),
             ({"$": "timezone", "v": [[0, 0, 0], None, 1]}, "$", "this is no timezone"),
             ({"$": "zone", "v": ["../../etc/passwd"]}, "$", "no time zone"),
+            ({"$": "zone", "v": ["../zoneinfo/UTC"]}, "$", "no time zone"),
             ({"$": "zone", "v": [1]}, "$", "this is no zone"),
             ({"$": "uuid", "v": "{00000000-0000-0000-0000-000000000007}"}, "$", "not how"),
             ({"$": "str", "v": "eA=="}, "$", None),

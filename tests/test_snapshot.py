@@ -214,6 +214,14 @@ class TestKeys:
         with pytest.raises(SnapshotError, match="changed by somebody"):
             Snapshot.from_json(json.dumps(forged), "one")
 
+    def test_and_digests_cover_content_that_hides_between_them(self) -> None:
+        text = snapshot().to_json()
+        unsigned = '"signature":null,'
+        hidden = '"secrets":[]'.ljust(len(unsigned) - 1) + ","
+        assert unsigned in text
+        with pytest.raises(SnapshotError, match="does not agree with its digest"):
+            Snapshot.from_json(text.replace(unsigned, hidden))
+
     @pytest.mark.parametrize("key", ["", b""])
     def test_must_not_be_empty(self, key: Any) -> None:
         with pytest.raises(ValueError, match="must not be empty"):

@@ -20,6 +20,9 @@ from snapshot_runs import STEPS, sealed, snapshot
 from blazen_anyio._exceptions import SnapshotError
 from blazen_anyio._snapshot import Snapshot
 
+# Without the system's time zones, the first use imports a package of them.
+CODEC.decode({"$": "zone", "v": ["Europe/Berlin"]}, "$")
+
 MUTATIONS = int(os.environ.get("BLAZEN_FUZZ", "3000"))
 
 ORIGINAL = snapshot()

@@ -135,6 +135,13 @@ class Inside:
         self._life.commit(now)
         return child
 
+    def answer_child(self, child: Child, request_id: str, response: Any, now: float) -> None:
+        """Keep the answer to a request of a child run that has not begun again yet."""
+        self._life.account(now)
+        child.answers[request_id] = response
+        self._ledger.touch_child(child)
+        self._life.commit(now)
+
     def end_child(self, child: Child, result: StopEvent, now: float) -> None:
         """A child run has completed."""
         self._life.account(now)

@@ -11,6 +11,7 @@ run without a store has no gate and effects follow at once.
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
@@ -70,7 +71,7 @@ class Ledger:
         self.resting: dict[Delivery, None] = {}
         self.state: dict[str, Any] = {}
         self.versions: dict[str, int] = {}
-        self.drained: deque[Scope] = deque()
+        self.drained: list[tuple[int, Scope]] = []
         self.ending: Outcome | None = None
         self.outcome: Outcome | None = None
         self.news: deque[tuple[FactKind, str | None, str]] = deque()
@@ -254,6 +255,8 @@ class Ledger:
 
     def suspend_attempt(self, delivery: Delivery, effect: Effect, now: float) -> None:
         """A running attempt waits in the engine: it gives its slot back, its time limit stops."""
+        if self.resting:
+            self.rest(delivery, False)
         if delivery.timer is not None:
             delivery.time_left = delivery.timer.due - now
             self.timers.drop(delivery.timer)
@@ -348,7 +351,14 @@ class Ledger:
         """Spend a token of a scope; one without tokens has drained (the root never does)."""
         del scope.members[token]
         if not scope.members and scope.parent is not None:
-            self.drained.append(scope)
+            self.has_drained(scope)
+
+    def has_drained(self, scope: Scope) -> None:
+        """A scope has no tokens; what follows from it is carried out at the end of the change.
+
+        The oldest first, so that the order does not depend on the order in which tokens were spent.
+        """
+        heapq.heappush(self.drained, (scope.id, scope))
 
     def close_scope(self, scope: Scope) -> None:
         """A drained scope is over."""

@@ -213,18 +213,36 @@ class Child:
         workflow: the name of the child's workflow.
         save: writes the child run down as plain data; the runner's. ``None`` before it has begun.
         saved: what was written down before this process took over.
+        answers: given to requests in ``saved`` before the child has begun again, by request id.
+        asks: tells the open requests of the child run and of its own; the runner's, like ``save``.
         result: the stop event of a child that has finished.
     """
 
-    __slots__ = ("delivery", "number", "result", "save", "saved", "workflow")
+    __slots__ = (
+        "answers",
+        "asks",
+        "delivery",
+        "number",
+        "result",
+        "save",
+        "saved",
+        "workflow",
+    )
 
     def __init__(self, delivery: int, number: int, workflow: str) -> None:
         self.delivery = delivery
         self.number = number
         self.workflow = workflow
         self.save: Callable[[], Any] | None = None
+        self.asks: Callable[[], list[InputRequestEvent]] | None = None
         self.saved: Any = None
+        self.answers: dict[str, Any] = {}
         self.result: StopEvent | None = None
+
+    @property
+    def is_dormant(self) -> bool:
+        """Whether it was written down and has not begun again yet."""
+        return self.saved is not None and self.save is None and self.result is None
 
     def row(self) -> ChildRow:
         saved = self.saved
@@ -238,6 +256,7 @@ class Child:
             workflow=self.workflow,
             saved=saved,
             result=self.result,
+            answers=list(self.answers.items()) or None,
         )
 
 

@@ -26,8 +26,8 @@ The rules, each at home in its module: dispatch (first come, first served, withi
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from .._events import Event, InputRequestEvent, InputResponseEvent
 from .._exceptions import (
@@ -41,7 +41,7 @@ from .handling import Handling
 from .inside import Inside
 from .ledger import Ledger
 from .lifecycle import Lifecycle
-from .live import Delivery
+from .live import Child, Delivery
 from .outcome import Order, Outcome, Show
 from .plan import Plan
 from .records import Delta, Tables
@@ -83,7 +83,7 @@ class Machine:
         self.orders: deque[Order] = ledger.orders
         self.deltas: deque[Delta] = ledger.deltas
         self._life = life
-        handling = Handling(ledger, life, self._routing, self._early)
+        handling = Handling(ledger, life, self._scopes, self._routing, self._early)
         inside = Inside(ledger, life, self._routing, self._early)
         # Inputs that are another module's whole business, without a call in between.
         self.take = handling.take
@@ -100,6 +100,7 @@ class Machine:
         self.claim = inside.claim
         self.judged = inside.judged
         self.begin_child = inside.begin_child
+        self.answer_child = inside.answer_child
         self.end_child = inside.end_child
         self.rest = inside.rest
         self.remember = inside.remember
@@ -184,9 +185,15 @@ class Machine:
         return self._ledger.timers.sooner
 
     @property
+    def wants_attention(self) -> bool:
+        """Whether the runner has something to do besides taking the next invocation."""
+        ledger = self._ledger
+        return bool(ledger.orders or ledger.timers.sooner or ledger.outcome is not None)
+
+    @property
     def busy(self) -> bool:
-        """Whether any attempt is running (and not waiting in the engine)."""
-        return self._dispatch.running > 0
+        """Whether any attempt is running, and neither waits in the engine nor for the outside."""
+        return self._dispatch.running > len(self._ledger.resting)
 
     @property
     def running(self) -> list[Delivery]:
@@ -216,6 +223,22 @@ class Machine:
     def requests(self) -> list[InputRequestEvent]:
         """The open requests in the order in which they were made."""
         return [request.event for request in self._ledger.requests.values()]
+
+    @property
+    def closed_requests(self) -> Mapping[str, Literal["answered", "withdrawn"]]:
+        """By request id, why a request is open no more; only the newest are remembered."""
+        return self._ledger.closed_requests
+
+    @property
+    def children(self) -> list[tuple[Delivery, Child]]:
+        """The child runs that have not completed, with the invocation that each belongs to."""
+        return [
+            (delivery, child)
+            for delivery in self._ledger.deliveries()
+            if delivery.children is not None
+            for child in delivery.children.runs
+            if child.result is None
+        ]
 
     @property
     def publish(self) -> Callable[[RawFact], object] | None:

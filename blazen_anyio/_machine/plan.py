@@ -109,6 +109,8 @@ class Route:
         steps: the accepting steps in the order of the workflow's list.
         simple: the one accepting step, if there is exactly one and it takes each event by itself;
             the common case, decided once instead of per event.
+        straight: the one step that an event returned to the engine goes to, each by itself or into a
+            gather of all, if nothing else can follow from it.
         anywhere: some step takes it in any scope, whichever it is; what only gathers accept needs a
             fan-out, and a failure may be of a step that no error step is for.
         stop: the event ends the run.
@@ -117,6 +119,7 @@ class Route:
 
     steps: tuple[StepPlan, ...]
     simple: StepPlan | None
+    straight: StepPlan | None
     anywhere: bool
     stop: bool
     awaited: bool
@@ -171,7 +174,23 @@ class Plan:
                 for step in steps
             )
         )
-        return Route(steps, None if awaited or stop else alone, anywhere, stop, awaited)
+        return Route(
+            steps=steps,
+            simple=None if awaited or stop else alone,
+            straight=self._straight(kind, steps, awaited),
+            anywhere=anywhere,
+            stop=stop,
+            awaited=awaited,
+        )
+
+    def _straight(
+        self, kind: type[Event], steps: tuple[StepPlan, ...], awaited: bool
+    ) -> StepPlan | None:
+        if len(steps) != 1 or awaited or issubclass(kind, CONTROL_EVENTS):
+            return None
+        (step,) = steps
+        gathers_all = step.mode is Mode.GATHER and step.count is None
+        return step if step.mode is Mode.EACH or gathers_all else None
 
     def accepts(self, event: Event) -> bool:
         """Say whether an event from outside, and so of no fan-out, is accepted."""

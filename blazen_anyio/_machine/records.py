@@ -239,6 +239,8 @@ class ChildRow:
         saved: the child run as the runner has written it down, plain data; ``None`` if it has
             finished or not begun. What is in it is the child's business and not looked at.
         result: the stop event of a child that has finished.
+        answers: given to requests in ``saved`` before the child could go on, as pairs of request id
+            and response; ``None`` for none.
     """
 
     delivery: int
@@ -246,6 +248,7 @@ class ChildRow:
     workflow: str
     saved: Any = None
     result: StopEvent | None = None
+    answers: list[tuple[str, Any]] | None = None
 
 
 @attrs.frozen(kw_only=True)

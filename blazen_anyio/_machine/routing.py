@@ -162,7 +162,7 @@ class Routing:
         for branch, event in enumerate(events):
             self.emit(event, cause, first + branch, opened, branch)
         if not opened.members:
-            self._ledger.drained.append(opened)
+            self._ledger.has_drained(opened)
 
     def _add_to_own(self, own: Scope, events: Sequence[Event], cause: Delivery, first: int) -> None:
         for position, event in enumerate(events, first):
@@ -186,6 +186,7 @@ class Routing:
             self._ledger.forget_record(record)  # nobody wants it
 
     def _hand(self, record: Record, steps: Sequence[StepPlan]) -> None:
+        full: list[Scope] = []
         for step in steps:
             if step.for_steps is not None and not wants(step, record.event):
                 continue
@@ -193,12 +194,14 @@ class Routing:
                 self._deliver(step, record)
             elif step.mode is Mode.GATHER:
                 scope = record.scope.joined_by(step.index)
-                if scope is not None and not scope.closing:
-                    self._scopes.gather(step, scope, record)
+                if scope is not None and self._scopes.gather(step, scope, record):
+                    full.append(scope)
             elif step.mode is Mode.BATCH:
                 self._scopes.batch(step, record)
             else:
                 self._scopes.pair(step, record)
+        for scope in full:
+            self._scopes.close(scope)
 
     def _deliver(self, step: StepPlan, record: Record) -> None:
         ledger = self._ledger

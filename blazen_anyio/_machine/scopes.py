@@ -12,6 +12,8 @@ Scopes drain iteratively, however deeply they are nested.
 
 from __future__ import annotations
 
+import heapq
+
 from .._exceptions import JoinIncompleteError
 from .joins import Entry, gather_order, path_within
 from .ledger import Ledger
@@ -32,11 +34,10 @@ class Scopes:
 
     # ---- joining -------------------------------------------------------------------------------
 
-    def gather(self, step: StepPlan, scope: Scope, record: Record) -> None:
-        """An event reaches a gather of a scope; the ``count``-th closes the scope."""
+    def gather(self, step: StepPlan, scope: Scope, record: Record) -> bool:
+        """An event reaches a gather of a scope; say whether it is the ``count``-th."""
         path = () if record.scope is scope else path_within(record, scope)
-        if self._ledger.join(step, scope, 0, 0, record, path) == step.count:
-            self._close(scope)
+        return self._ledger.join(step, scope, 0, 0, record, path) == step.count
 
     def batch(self, step: StepPlan, record: Record) -> None:
         """An event reaches a batch, which fires when it is full."""
@@ -81,7 +82,7 @@ class Scopes:
         """Carry out what follows from scopes that have no tokens left."""
         drained = self._ledger.drained
         while drained:
-            scope = drained.popleft()
+            scope = heapq.heappop(drained)[1]
             parent = scope.parent
             # It may be live again by now, or closed already: one commit can spend the last token of
             # a scope more than once.
@@ -136,15 +137,18 @@ class Scopes:
 
     # ---- cutting short -------------------------------------------------------------------------
 
-    def _close(self, scope: Scope) -> None:
-        """A gather has all it wants: cancel the rest; it fires when the losers have cleaned up."""
+    def close(self, scope: Scope) -> None:
+        """A gather has all it wants: cancel the rest; it fires when the losers have cleaned up.
+
+        The event that is the last has been handed to all who accept it before.
+        """
         scope.closing = True
         self._ledger.touch_scope(scope)
         self._cancel_members(scope)
         if scope.held_by is not None:
             self.discard(scope.held_by)
         if not scope.members:
-            self._ledger.drained.append(scope)
+            self._ledger.has_drained(scope)
 
     def abandon(self, scope: Scope) -> None:
         """Nothing that comes of a scope counts any more; its gathers never fire."""
@@ -157,6 +161,8 @@ class Scopes:
         while scopes:
             scope = scopes.pop()
             for member in list(scope.members):
+                if member not in scope.members:
+                    continue  # it left with another: a request with the delivery that asked it
                 if isinstance(member, Scope):
                     member.abandoned = True
                     self._ledger.touch_scope(member)

@@ -100,7 +100,7 @@ class _Loader:
         self._queue()
         for scope in self._scopes.values():
             if not scope.members and scope.parent is not None:
-                ledger.drained.append(scope)
+                ledger.has_drained(scope)
 
     def _step(self, name: str) -> StepPlan:
         return ROUTER if name == ROUTER.name else self._ledger.plan.step(name)
@@ -182,6 +182,7 @@ class _Loader:
             child = Child(id, number, row.workflow)
             child.saved = row.saved
             child.result = row.result
+            child.answers.update(row.answers or ())
             delivery.children.runs.append(child)
 
     def _load_joins(self) -> None:

@@ -8,17 +8,23 @@ delivery of the step goes on with its n-th child; a later attempt runs its child
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from .._events import Event, InputRequestEvent
-from .._machine import Delivery
+from .._exceptions import RequestProblem
+from .._machine import Child, Delivery
+from .._snapshot import requests_in
 from ._streams import Broadcast, EventStream, Overflow
 
 if TYPE_CHECKING:
     from ._runner import Runner
 
 __all__ = ["Children", "Forwarding"]
+
+_CLOSED_REQUESTS_KEPT = 1000
 
 
 class Forwarding:
@@ -61,58 +67,137 @@ class Forwarding:
         """The child has ended; the streams go on."""
 
 
+@attrs.define(eq=False)
+class _Siblings:
+    """The child runs that one attempt is running, and those of them that wait for the outside."""
+
+    running: set[Runner] = attrs.field(factory=set)
+    resting: set[Runner] = attrs.field(factory=set)
+
+
 class Children:
-    """The child runs of a run that go on now."""
+    """The child runs of a run.
+
+    A child is *dormant* if it came with a snapshot and its step has not got to it again. What is
+    asked in it is open all the same, and an answer is kept until the child can take it.
+
+    Attributes:
+        renames: old to new names, for the snapshots of dormant children.
+    """
 
     def __init__(self, owner: Runner) -> None:
         self._owner = owner
         self._running: dict[Runner, Delivery] = {}
-        self.responses: dict[str, Any] = {}
-        """Answers given at a resume to requests of children that have not begun again."""
+        self._siblings: dict[Delivery, _Siblings] = {}
+        self._restored = owner.machine.children
+        self._closed: dict[str, RequestProblem] = {}
+        self.renames: Mapping[str, str] = {}
 
     def __iter__(self) -> Iterator[Runner]:
         return iter(list(self._running))
 
-    async def drive(self, child: Runner, delivery: Delivery) -> None:
+    # ---- running -------------------------------------------------------------------------------
+
+    async def drive(self, child: Runner, record: Child, delivery: Delivery) -> None:
         """Run a child to its end, inside the step that handles ``delivery``."""
-        owner = self._owner
+        record.save, record.asks = child.save, child.requests.kept
         self._running[child] = delivery
+        self._siblings.setdefault(delivery, _Siblings()).running.add(child)
+        self.settle(delivery)
         try:
-            if owner.machine.paused:
+            if self._owner.machine.paused:
                 child.pause()
-            self._answer(child)
+            for request_id in list(record.answers):
+                child.requests.respond(request_id, record.answers.pop(request_id))
             await child.drive()
         finally:
-            del self._running[child]
-            self.stirred(delivery)
+            self._ended(child)
 
-    def stirred(self, delivery: Delivery) -> None:
-        """See whether all child runs of an attempt now wait for somebody outside."""
-        runs = [child for child, owner in self._running.items() if owner is delivery]
-        resting = bool(runs) and all(child.machine.at_rest for child in runs)
-        self._owner.machine.rest(delivery, resting, self._owner.clock())
-        self._owner.after_input()
+    def _ended(self, child: Runner) -> None:
+        delivery = self._running.pop(child)
+        siblings = self._siblings[delivery]
+        siblings.running.discard(child)
+        siblings.resting.discard(child)
+        self.settle(delivery)
+        if not siblings.running:
+            del self._siblings[delivery]
+        for request_id, why in child.requests.closed():
+            self._closed[request_id] = why
+        while len(self._closed) > _CLOSED_REQUESTS_KEPT:
+            del self._closed[next(iter(self._closed))]
 
-    def stirred_by(self, child: Runner) -> None:
-        """A child has been told something."""
-        if child in self._running:
-            self.stirred(self._running[child])
+    def stirred(self, child: Runner) -> None:
+        """A child has been told something: see whether it now waits for the outside."""
+        delivery = self._running.get(child)
+        if delivery is None:
+            return
+        resting = self._siblings[delivery].resting
+        if child.machine.at_rest != (child in resting):
+            resting ^= {child}
+            self.settle(delivery)
+
+    def settle(self, delivery: Delivery) -> None:
+        """An attempt does nothing while all of its child runs wait for the outside; tell the run."""
+        siblings = self._siblings.get(delivery)
+        if siblings is not None:
+            resting = 0 < len(siblings.running) == len(siblings.resting)
+            self._owner.machine.rest(delivery, resting, self._owner.clock())
+            self._owner.after_input()
+
+    # ---- requests ------------------------------------------------------------------------------
 
     def requests(self) -> list[InputRequestEvent]:
         """The open requests of all children, and of theirs."""
-        return [request for child in self for request in child.requests.open()]
+        found = [request for child in self for request in child.requests.open()]
+        for record in self._dormant():
+            found += _unanswered(record)
+        return found
 
-    def asked(self, request_id: str) -> Runner | None:
-        """The child, or child of a child, in which a request is open."""
+    def respond(self, request_id: str, response: Any) -> bool:
+        """Answer a request of a child, if it is one."""
         for child in self:
             if any(each.request_id == request_id for each in child.requests.open()):
-                return child
-        return None
+                child.requests.respond(request_id, response)
+                return True
+        for record in self._dormant():
+            if any(each.request_id == request_id for each in _unanswered(record)):
+                self._owner.machine.answer_child(
+                    record, request_id, response, self._owner.clock()
+                )
+                return True
+        return False
 
-    def _answer(self, child: Runner) -> None:
-        """Give a child that goes on the answers that came with the resume."""
-        for request in child.machine.requests:
-            if request.request_id in self.responses:
-                response = self.responses.pop(request.request_id)
-                child.requests.respond(request.request_id, response)
-        child.children.responses.update(self.responses)
+    def why_closed(self, request_id: str) -> RequestProblem | None:
+        """Why a request of a child is open no more; ``None`` if there was none."""
+        if any(request_id in record.answers for record in self._dormant()):
+            return "answered"
+        reasons = (child.requests.why_closed(request_id) for child in self)
+        return self._closed.get(request_id) or next(filter(None, reasons), None)
+
+    def closed(self) -> Iterator[tuple[str, RequestProblem]]:
+        """The requests of children that have ended, and why they are open no more."""
+        yield from self._closed.items()
+
+    def kept(self) -> list[InputRequestEvent]:
+        """The open requests of all children that a snapshot holds, whether they run or have failed."""
+        found: list[InputRequestEvent] = []
+        for _, record in self._owner.machine.children:
+            found += _unanswered(record) if record.asks is None else record.asks()
+        return found
+
+    def _dormant(self) -> list[Child]:
+        """The dormant children; those whose attempt is over have gone with it."""
+        self._restored = [
+            (delivery, record)
+            for delivery, record in self._restored
+            if record.is_dormant
+            and delivery.children is not None
+            and record in delivery.children.runs
+        ]
+        return [record for _, record in self._restored]
+
+
+def _unanswered(record: Child) -> list[InputRequestEvent]:
+    if record.saved is None:
+        return []
+    return [each for each in requests_in(record.saved) if each.request_id not in record.answers]

@@ -8,10 +8,13 @@ error left is unwrapped, whoever made it; a larger one stays a group.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import anyio
 
 __all__ = ["cancelled_from_outside", "is_fatal", "without_cancellations"]
+
+Group = BaseExceptionGroup[BaseException]
 
 
 def without_cancellations(error: BaseException) -> BaseException | None:
@@ -21,22 +24,26 @@ def without_cancellations(error: BaseException) -> BaseException | None:
         return None
     if not isinstance(error, BaseExceptionGroup):
         return error
-    found, rest = error.split(cancelled)
+    group = cast("Group", error)
+    found, rest = group.split(cancelled)
     if found is None:
-        return _unwrap(error)  # not the copy: a user's exception stays the very object
+        return _unwrap(group)  # not the copy: a user's exception stays the very object
     return None if rest is None else _unwrap(rest)
 
 
 def _unwrap(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
+    while isinstance(error, BaseExceptionGroup):
+        first, *others = cast("Group", error).exceptions
+        if others:
+            return cast("Group", error)
+        error = first
     return error
 
 
 def is_fatal(error: BaseException) -> bool:
     """Whether an error is for the whole program, and neither retried nor handled by an error step."""
     if isinstance(error, BaseExceptionGroup):
-        return any(is_fatal(inner) for inner in error.exceptions)
+        return any(map(is_fatal, cast("Group", error).exceptions))
     return isinstance(error, (KeyboardInterrupt, SystemExit))
 
 

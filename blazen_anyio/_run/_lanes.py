@@ -14,7 +14,7 @@ A lane must be invisible to a step:
   over. Otherwise it retires and another takes its place.
 * It never runs a step inside an ``except`` block, where a ``raise`` would mean something else.
 * It lets the event loop have its turn on a budget, so that steps that never suspend can't starve it or
-  outrun a cancellation: it retires if a spare is waiting, else it passes a checkpoint.
+  outrun a cancellation. A spare that gets to run in such a turn only waits for the next.
 * A scope that a step left open surfaces when the lane ends; it then tells its recent steps.
 """
 
@@ -62,11 +62,12 @@ class Lane:
         task: the handle of its task, once it was started.
     """
 
-    __slots__ = ("_clean", "_runner", "recent", "task")
+    __slots__ = ("_clean", "_host", "_runner", "recent", "task")
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._clean: ContextVars | None = None
+        self._host: asyncio.Task[Any] | None = None
         self.recent: deque[str] = deque(maxlen=_RECENT_STEPS)
         self.task: TaskHandle[None] | None = None
 
@@ -78,9 +79,12 @@ class Lane:
     async def run(self) -> None:
         """Run invocations until there is none, the lane is not spotless, or its turn is over."""
         runner = self._runner
+        while runner.giving_way:
+            # No lane is suspended in a step: that one goes on, and this stays the spare.
+            await self._give_way()
         runner.lane_started(self)
         machine, clock, streams = runner.machine, runner.clock, runner.broadcast
-        self._clean = copy_context()
+        self._begin()
         now = turn = clock()
         hops = 0
         while not streams.congested and (delivery := machine.take(now)) is not None:
@@ -91,21 +95,28 @@ class Lane:
             if alone and self.recent:
                 runner.start_alone(delivery)
                 break
-            if machine.backlog:
+            if runner.spare is None and machine.backlog:
                 runner.want_lane()
-            await self.attempt(delivery)
-            now = clock()
+            now = await self.attempt(delivery)
             if alone or not self._is_spotless(delivery):
                 await self._wash()
                 break
             hops += 1
             if hops >= _HOPS_PER_TURN or now - turn > _SECONDS_PER_TURN:
-                if runner.has_spare:
-                    break
-                await self._give_way()
+                runner.giving_way += 1
+                try:
+                    await self._give_way()
+                finally:
+                    runner.giving_way -= 1
                 now = turn = clock()
                 hops = 0
         runner.lane_ended(self)
+
+    def _begin(self) -> None:
+        """Note what the task is like before any step has run in it."""
+        self._clean = copy_context()
+        if self._runner.on_asyncio:
+            self._host = asyncio.current_task()
 
     async def _give_way(self) -> None:
         """Let the event loop have its turn. A cancellation from outside may arrive here first."""
@@ -117,6 +128,7 @@ class Lane:
 
     async def run_alone(self, delivery: Delivery) -> None:
         """Run one invocation in a task of its own."""
+        self._begin()
         self._runner.lane_started(self)
         if self._runner.machine.backlog:
             self._runner.want_lane()
@@ -124,8 +136,8 @@ class Lane:
         await self._wash()
         self._runner.lane_ended(self)
 
-    async def attempt(self, delivery: Delivery) -> None:
-        """Run one attempt and report how it ended."""
+    async def attempt(self, delivery: Delivery) -> float:
+        """Run one attempt and report how it ended; return when."""
         runner = self._runner
         step = runner.steps[delivery.step.index]
         delivery.carrier = self
@@ -151,18 +163,14 @@ class Lane:
             error = exc
         if context is not None:
             context.close()
+        now = runner.clock()
         if error is None:
-            runner.machine.succeeded(delivery, returned, outputs, runner.clock())
+            runner.machine.succeeded(delivery, returned, outputs, now)
         else:
             self._report(delivery, error)
-        machine = runner.machine
-        if (
-            machine.orders
-            or machine.sooner
-            or machine.outcome is not None
-            or runner.parent is not None
-        ):
+        if runner.machine.wants_attention or runner.parent is not None:
             runner.after_input()
+        return now
 
     def _report(self, delivery: Delivery, error: BaseException) -> None:
         """Tell the machine what the exception that came out of a step means."""
@@ -189,10 +197,8 @@ class Lane:
         """Whether the next step would not notice that another ran in this task before it."""
         if delivery.doom is not None or self._runner.stopping:
             return False
-        if self._runner.on_asyncio:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                return False
+        if self._host is not None and self._host.cancelling():
+            return False
         try:
             return copy_context() == self._clean
         except Exception:
@@ -201,10 +207,8 @@ class Lane:
 
     async def _wash(self) -> None:
         """Take back cancellation requests that a step left on its own task."""
-        if not self._runner.on_asyncio or cancelled_from_outside():
-            return
-        task = asyncio.current_task()
-        if task is None or not task.cancelling():
+        task = self._host
+        if task is None or not task.cancelling() or cancelled_from_outside():
             return
         try:
             await checkpoint()  # absorbs a request that has not been delivered yet

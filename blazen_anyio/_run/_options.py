@@ -15,6 +15,11 @@ __all__ = ["InputHandler", "RunOptions"]
 InputHandler = Callable[[InputRequestEvent], Awaitable[Any]]
 
 
+def _check_handler(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(f"input_handler takes an async function of the request, not {value!r}")
+
+
 @attrs.frozen(kw_only=True)
 class RunOptions:
     """What a run is started with besides its event.
@@ -25,6 +30,6 @@ class RunOptions:
         random: numbers from [0, 1), for the jitter of retries.
     """
 
-    input_handler: InputHandler | None = None
+    input_handler: InputHandler | None = attrs.field(default=None, validator=_check_handler)
     history: int | None = 1000
     random: Callable[[], float] = random.random

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-
 from .._events import InputRequestEvent
-from .._exceptions import StepFailedError
+from .._exceptions import RequestProblem, StepFailedError, UnknownRequestError
 from ._failures import cancelled_from_outside, is_fatal, without_cancellations
 
 if TYPE_CHECKING:
@@ -30,6 +30,24 @@ class Requests:
         """The open requests, those of child runs last."""
         return [*self._runner.machine.requests, *self._runner.children.requests()]
 
+    def kept(self) -> list[InputRequestEvent]:
+        """The open requests that are in a snapshot of the run as it is."""
+        return [*self._runner.machine.requests, *self._runner.children.kept()]
+
+    def closed(self) -> Iterator[tuple[str, RequestProblem]]:
+        """The requests that are open no more once the run, a child, has ended; and why."""
+        runner = self._runner
+        yield from runner.children.closed()
+        yield from runner.machine.closed_requests.items()
+        for request in runner.machine.requests:
+            yield request.request_id, "withdrawn"
+
+    def why_closed(self, request_id: str) -> RequestProblem | None:
+        """Why a request of this run or of a child run is open no more; ``None`` if there was none."""
+        runner = self._runner
+        own = runner.machine.closed_requests.get(request_id)
+        return own or runner.children.why_closed(request_id)
+
     def respond(self, request_id: str, response: Any) -> None:
         """Answer a request of this run or of a child run.
 
@@ -37,12 +55,12 @@ class Requests:
             UnknownRequestError: it is not open.
         """
         runner = self._runner
-        asked = runner.children.asked(request_id)
-        if asked is not None:
-            asked.requests.respond(request_id, response)
-        else:
-            runner.machine.respond(request_id, response, runner.clock())
-            runner.after_input()
+        if runner.children.respond(request_id, response):
+            return
+        if (why := runner.children.why_closed(request_id)) is not None:
+            raise UnknownRequestError(request_id, why)
+        runner.machine.respond(request_id, response, runner.clock())
+        runner.after_input()
 
     def show(self, request: InputRequestEvent) -> None:
         """Show a request to watchers and give it to the handler, in a task of its own."""

@@ -1,11 +1,11 @@
 """Resources: live objects that the engine opens on first use and closes when their scope ends.
 
-Each resource that outlives a step has a *host*: a task of its own, outside the steps' task group, that
-enters the opener's context, keeps it open, and leaves it. So scopes and task groups inside an opener
-are left in the task that entered them, and no step's cancellation reaches them. Concurrent first uses
-share one opening; a failed one is not remembered. Resources are closed one after the other, in the
-reverse order of their opening. Hosts are shielded, so that closing may await even while everything
-around is being cancelled, but then not for longer than a grace time.
+Each resource that outlives a step has a *host*: a task of its own, outside the steps' task group,
+that enters the opener's context, keeps it open, and leaves it. So scopes and task groups inside an
+opener are left in the task that entered them, and no step's cancellation reaches them. Concurrent
+first uses share one opening; a failed one is not remembered. Resources are closed one after the
+other, in the reverse order of their opening. Hosts are shielded, so that closing may await even
+while everything around is being cancelled, but then not for longer than a grace time.
 """
 
 from __future__ import annotations
@@ -222,19 +222,21 @@ class Hosts:
         for host in self._hosts.values():
             if not host.opened.is_set():
                 host.scope.cancel()
-        with anyio.move_on_after(grace) as patience:
-            while self._open:
-                self._open[-1].close.set()
-                await self._open[-1].closed.wait()
-                self._open.pop()
+        deadline = anyio.current_time() + grace
+        while self._open:
+            await self._close(self._open[-1], deadline)
+            self._open.pop()
+
+    async def _close(self, host: _Host, deadline: float) -> None:
+        """Close one; when its time is up, what it awaits is cancelled."""
+        host.close.set()
+        with anyio.CancelScope(deadline=deadline) as patience:
+            await host.closed.wait()
         if patience.cancelled_caught:
-            for host in self._open:
-                host.scope.cancel()
-            self.errors += [
-                TimeoutError(f"resource {host.name} was not closed within {grace:g} s")
-                for host in reversed(self._open)
-            ]
-            self._open.clear()
+            host.scope.cancel()
+            await host.closed.wait()
+        if host.scope.cancelled_caught:
+            self.errors.append(TimeoutError(f"resource {host.name} was not closed in time"))
 
 
 @asynccontextmanager
@@ -243,7 +245,7 @@ async def _entered(opener: object, values: Mapping[str, Any]) -> AsyncGenerator[
     if not callable(opener):
         yield opener
         return
-    opened = cast("Callable[..., object]", opener)(**values)
+    opened: Any = opener(**values)
     if inspect.isawaitable(opened):
         opened = await opened
     if isinstance(opened, AbstractAsyncContextManager):

@@ -22,9 +22,9 @@ import anyio
 from anyio.lowlevel import checkpoint_if_cancelled
 
 from .._codec import Codec
-from .._events import Event, LifecycleEvent
+from .._events import Event, InputResponseEvent, LifecycleEvent
 from .._exceptions import NoHandlerError, StepFailedError, WorkflowError, WorkflowFullError
-from .._machine import Cancel, Delivery, Machine, Offer, RawFact, Show
+from .._machine import Cancel, Delivery, Machine, Offer, Outcome, RawFact, Show
 from .._snapshot import Snapshot
 from ._attempts import Attempts
 from ._bodies import Body
@@ -64,6 +64,8 @@ class Runner:
         broadcast: the run's streams.
         history: the run's facts.
         stopping: the run's scope is cancelled; no lane is reused any more.
+        spare: the lane that is scheduled and has not begun, if any.
+        giving_way: how many lanes have given the event loop its turn and will go on.
         ended: set when the run is over and everything of it has finished.
         suspend_asked: the run ends because its user had it suspended.
     """
@@ -101,10 +103,11 @@ class Runner:
         self.runtime = StepRuntime(self)
         self.ended = anyio.Event()
         self.stopping = False
+        self.giving_way = 0
         self.suspend_asked = False
         self._context_vars: ContextVars = copy_context()
         self._group: TaskGroup | None = None
-        self._spare: Lane | None = None
+        self.spare: Lane | None = None
         self._changed = anyio.Event()
         self._quiet: anyio.Event | None = None
         self._final: Snapshot | None = None
@@ -128,6 +131,9 @@ class Runner:
             else:
                 async with self.hosts:
                     await self._drive_steps()
+            if self.machine.outcome == Outcome("cancelled"):
+                # On trio a lane may have met it first, and the group has kept it to itself.
+                await checkpoint_if_cancelled()
         except BaseException:
             self.log_failure()
             raise
@@ -214,6 +220,8 @@ class Runner:
 
     def after_input(self) -> None:
         """Carry out what the machine wants after it has been told something."""
+        if self._group is None:
+            return  # not begun yet, and then it will; or over
         machine = self.machine
         orders, offered = machine.orders, False
         while orders:
@@ -232,20 +240,16 @@ class Runner:
         if machine.outcome is not None or machine.sooner or machine.plan.timeout is not None:
             self._changed.set()
         self.want_lane_if_backlog()
+        self._check_quiet()
         if self.parent is not None:
-            self.parent.children.stirred_by(self)
+            self.parent.children.stirred(self)
 
     # ---- tasks ---------------------------------------------------------------------------------
 
-    @property
-    def has_spare(self) -> bool:
-        """Whether a lane is scheduled that has not begun."""
-        return self._spare is not None
-
     def want_lane(self) -> None:
         """See to it that a spare lane is scheduled."""
-        if self._spare is None and self._group is not None and not self.stopping:
-            lane = self._spare = Lane(self)
+        if self.spare is None and self._group is not None and not self.stopping:
+            lane = self.spare = Lane(self)
             lane.task = self.start_task(lane.run(), "lane")
 
     def want_lane_if_backlog(self) -> None:
@@ -255,21 +259,20 @@ class Runner:
 
     def lane_started(self, lane: Lane) -> None:
         """A lane has begun to run; another may be scheduled as the spare one."""
-        if self._spare is lane:
-            self._spare = None
+        if self.spare is lane:
+            self.spare = None
 
     def lane_ended(self, lane: Lane) -> None:
         """A lane retires; what it would have gone on with needs another."""
         self._ended_lanes.append(lane)
         self.want_lane_if_backlog()
-        if self._quiet is not None and not self.machine.busy:
-            self._quiet.set()
+        self._check_quiet()
 
     def start_alone(self, delivery: Delivery) -> None:
         """Run an invocation in a task of its own; what is behind it begins after it has begun."""
         lane = delivery.carrier = Lane(self)
-        if self._spare is None:
-            self._spare = lane
+        if self.spare is None:
+            self.spare = lane
         lane.task = self.start_task(lane.run_alone(delivery), f"step {delivery.step.name!r}")
 
     def start_task(self, body: Coroutine[Any, Any, None], what: str) -> TaskHandle[None]:
@@ -281,6 +284,7 @@ class Runner:
     def wake(self, delivery: Delivery) -> None:
         """A step that waited inside has its slot back."""
         self.waiting.wake(delivery)
+        self.children.settle(delivery)
         if self.machine.sooner:  # the time limit of its attempt goes on
             self._changed.set()
 
@@ -293,7 +297,10 @@ class Runner:
     # ---- steering ------------------------------------------------------------------------------
 
     def send_from_outside(self, event: Event) -> None:
-        """Take an event from outside, if a step accepts it and has room."""
+        """Take an event from outside, if a step accepts it and has room; an answer is an answer."""
+        if type(event) is InputResponseEvent:
+            self.requests.respond(event.request_id, event.response)
+            return
         if not self.machine.plan.accepts(event):
             raise NoHandlerError(event, None)
         if not self.machine.has_room(event):
@@ -320,6 +327,10 @@ class Runner:
         if self.machine.busy:
             self._quiet = anyio.Event()
             await self._quiet.wait()
+
+    def _check_quiet(self) -> None:
+        if self._quiet is not None and not self.machine.busy:
+            self._quiet.set()
 
     def suspend(self) -> None:
         """Cancel what runs, to be delivered again, and end the run with a snapshot to come."""
@@ -372,7 +383,7 @@ class Runner:
             workflow=self.machine.plan.name,
             codec=self.codec,
             offset=time.time() - now,
-            requests=self.requests.open(),
+            requests=self.requests.kept(),
         )
 
     def save(self) -> Any:
@@ -389,8 +400,11 @@ class Runner:
         """See to it that errors which came while the run was ending are not lost."""
         outcome = self.machine.outcome
         error = outcome.error if outcome is not None else None
+        told = (error, getattr(error, "error", None))
         closing = self.hosts.errors if self.hosts is not None else []
-        others = tuple(each for each in (*self.machine.late, *closing) if each is not error)
+        others = tuple(
+            each for each in (*self.machine.late, *closing) if all(each is not one for one in told)
+        )
         if isinstance(error, StepFailedError):
             error.others = others
             return

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .._events import Event, InputRequestEvent
-from .._exceptions import DefinitionError
-from .._machine import Delivery
+from .._exceptions import DefinitionError, SnapshotError
+from .._machine import Child, Delivery
 from .._state import Committed, State
 from ._outcomes import outcome_of, result_of
 
@@ -77,18 +77,28 @@ class StepRuntime:
             raise DefinitionError(
                 f"step {delivery.step.name!r}", [f"workflow {child.name!r} would run inside itself"]
             )
+        first = child.first_event(event)
         record = runner.machine.begin_child(delivery, child.name, runner.clock())
         runner.after_input()
         if record.result is None:
-            inner = child.make_child(runner, record, event)
-            record.save = inner.save
-            await runner.children.drive(inner, delivery)
+            inner = self._make_child(child, record, first)
+            await runner.children.drive(inner, record, delivery)
             outcome = inner.machine.outcome
             if outcome is None or outcome.event is None:
                 return outcome_of(inner)
             runner.machine.end_child(record, outcome.event, runner.clock())
             runner.after_input()
         return result_of(record.result)
+
+    def _make_child(self, child: Workflow[Any], record: Child, first: Event) -> Runner:
+        runner = self._runner
+        try:
+            return child.make_child(runner, record, first)
+        except SnapshotError as error:
+            # Of the run, not of the step: another attempt would begin the child anew.
+            runner.machine.fail(error, runner.clock())
+            runner.after_input()
+            raise
 
     async def once(
         self, delivery: Delivery, key: str, fn: Callable[..., Any], args: tuple[Any, ...]

@@ -8,6 +8,6 @@ agrees.
 
 from __future__ import annotations
 
-from .snapshot import Snapshot
+from .snapshot import Snapshot, requests_in
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "requests_in"]

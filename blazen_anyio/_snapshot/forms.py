@@ -16,7 +16,7 @@ import attrs
 from .._codec import Codec, Malformed, Reader, escape_text, kind_of, unescape_text
 from .._events import Event, InputRequestEvent, StopEvent
 
-__all__ = ["CHILD", "NAME", "Form", "Loading", "Saving", "form_of", "is_event_data"]
+__all__ = ["ANSWERS", "CHILD", "NAME", "WORKFLOW", "Form", "Loading", "Saving", "form_of", "is_event_data"]
 
 _MOST = 2**53
 
@@ -170,6 +170,20 @@ def _read_stop(data: Any, loading: Loading) -> StopEvent | None:
     return event
 
 
+def _is_answer(data: Any) -> bool:
+    return kind_of(data) is list and len(data) == 2 and type(data[0]) is str
+
+
+def _write_answers(value: list[tuple[str, Any]], saving: Saving, label: str) -> Any:
+    return [[escape_text(id), saving.codec.encode(answer, label)] for id, answer in value]
+
+
+def _read_answers(data: list[Any] | None, loading: Loading) -> list[tuple[str, Any]] | None:
+    if data is None:
+        return None
+    return [(_read_text(id, loading), loading.reader.value(answer)) for id, answer in data]
+
+
 def _one_of(*allowed: str | None) -> Form:
     names = ", ".join("null" if name is None else name for name in allowed)
 
@@ -210,8 +224,20 @@ _VALUE = Form("a value", lambda data: True, _write_value, _read_value, True)
 NAME = Form("the name of a step", _is_text, _write_text, _read_name)
 """Of a step, which may have been renamed."""
 
+WORKFLOW = Form("the name of a workflow", _is_text, _write_text, _read_name)
+"""Of a child run's workflow, which may have been renamed."""
+
 CHILD = Form("a child run, or null", lambda data: data is None or kind_of(data) is dict)
 """The content of a child run's own snapshot, which its own workflow reads."""
+
+ANSWERS = Form(
+    "pairs of a request id and an answer, or null",
+    lambda data: data is None or (kind_of(data) is list and all(map(_is_answer, data))),
+    _write_answers,
+    _read_answers,
+    True,
+)
+"""Given to a child run that has not begun again yet."""
 
 
 _FORMS: dict[Any, Form] = {

@@ -30,6 +30,7 @@ class _Known:
         self.scopes = {ROOT, *(row["id"] for row in tables["scopes"])}
         self.holders = Counter(row.get("held", 0) for row in tables["scopes"])
         self.effects = {(row["delivery"], row["number"]) for row in tables["effects"]}
+        self.children = {(row["delivery"], row["number"]) for row in tables["children"]}
         self.asked = {(row["delivery"], row.get("request", "")) for row in tables["effects"]}
 
     def is_id(self, number: int) -> bool:
@@ -139,7 +140,16 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         ),
     ),
     "memos": (_DELIVERY,),
-    "children": (_DELIVERY,),
+    "children": (
+        _DELIVERY,
+        _Rule(
+            "number",
+            lambda row, known: (
+                row["number"] == 0 or (row["delivery"], row["number"] - 1) in known.children
+            ),
+            "the child run before it is missing",
+        ),
+    ),
 }
 
 

@@ -16,7 +16,7 @@ import attrs
 
 from .._codec import Malformed, kind_of, shown, under
 from .._machine.records import StateRow, Tables
-from .forms import CHILD, NAME, Form, Loading, Saving, form_of
+from .forms import ANSWERS, CHILD, NAME, WORKFLOW, Form, Loading, Saving, form_of
 
 __all__ = ["check_tables", "read_tables", "steps_in", "values_in", "write_tables"]
 
@@ -38,7 +38,9 @@ _SPECIAL = {
     ("deliveries", "step"): NAME,
     ("scopes", "opener"): NAME,
     ("joins", "step"): NAME,
+    ("children", "workflow"): WORKFLOW,
     ("children", "saved"): CHILD,
+    ("children", "answers"): ANSWERS,
 }
 """Columns of which the annotation does not tell all."""
 

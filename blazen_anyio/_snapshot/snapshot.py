@@ -31,7 +31,7 @@ from .forms import Loading, Saving
 from .integrity import check_references
 from .rows import check_tables, read_tables, steps_in, values_in, write_tables
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "requests_in"]
 
 _NO_RENAMES: Mapping[str, str] = MappingProxyType({})
 _BUILT_IN = Codec(())
@@ -263,12 +263,20 @@ def _take_text(content: dict[str, Any], name: str) -> str:
 def _requests_in(tables: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for row in sorted(tables["requests"], key=itemgetter("number")):
         yield row["event"]["fields"]
-    for child in _children_in(tables):
-        yield from _requests_in(child)
+    for row in tables["children"]:
+        answered = {request_id for request_id, _ in row.get("answers") or ()}
+        for fields in _requests_in(row["saved"]) if row.get("saved") is not None else ():
+            if fields["request_id"] not in answered:
+                yield fields
 
 
 def _children_in(tables: dict[str, Any]) -> list[dict[str, Any]]:
     return [row["saved"] for row in tables["children"] if row.get("saved") is not None]
+
+
+def requests_in(data: Any) -> list[InputRequestEvent]:
+    """The open requests in what ``to_data`` has returned, as :attr:`Snapshot.requests` shows them."""
+    return list(map(_plain_request, _requests_in(data)))
 
 
 def _plain_request(fields: dict[str, Any]) -> InputRequestEvent:

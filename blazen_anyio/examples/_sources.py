@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -22,6 +23,10 @@ MAX_BYTES = 16 * 1024 * 1024
 SKIPPED = frozenset({"__pycache__", "dist-packages", "node_modules", "site-packages"})
 
 DOCUMENTABLE = (ast.AsyncFunctionDef, ast.ClassDef, ast.FunctionDef, ast.Module)
+PARSING = threading.Lock()
+"""Held while parsing. Some CPythons, 3.11 among them, count the depth of a syntax tree once for all
+threads: two that parse at a time can fail each other with a ``SystemError``. Reading overlaps."""
+
 FUNCTION = (ast.AsyncFunctionDef, ast.FunctionDef)
 
 
@@ -136,7 +141,8 @@ def analyse(
     started = clock()
     try:
         source = _read(path)
-        tree = ast.parse(source, path)
+        with PARSING:
+            tree = ast.parse(source, path)
     except SyntaxError as error:
         return Unreadable(path, error.lineno or None, error.msg)
     except (MemoryError, RecursionError):

@@ -105,7 +105,7 @@ async def test_keywords_are_refused_where_several_start_events_fit() -> None:
         return StopEvent()
 
     workflow = Workflow("w", [either])
-    with pytest.raises(TypeError, match="First, Second"):
+    with pytest.raises(TypeError, match=r"First, .*Second"):
         await workflow.run(a=1)
     await workflow.run(First(a=1))
 
@@ -365,7 +365,7 @@ async def test_a_field_of_the_wrong_type_arriving_as_json_is_refused() -> None:
 
     @step
     async def begin(ev: StartEvent) -> Counted:
-        return Counted(77)
+        return Counted(987_654_321)
 
     @step
     async def end(ev: Counted) -> StopEvent:
@@ -377,7 +377,7 @@ async def test_a_field_of_the_wrong_type_arriving_as_json_is_refused() -> None:
         await settle()
         data = run.snapshot().to_data()
         run.cancel()
-    changed = json.loads(json.dumps(data).replace("77", '"77"'))
+    changed = json.loads(json.dumps(data).replace("987654321", '"987654321"'))
     assert changed != json.loads(json.dumps(data))
     with pytest.raises(SnapshotError, match=r"\.n"):
         async with workflow.resume(Snapshot.from_data(changed)):

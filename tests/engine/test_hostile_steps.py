@@ -1,4 +1,4 @@
-"""Steps that break the rules of structured concurrency: contained, reported, the rest runs clean."""
+"""Steps that break the rules of structured concurrency are contained and reported."""
 
 from __future__ import annotations
 

@@ -255,6 +255,18 @@ async def test_an_answer_to_a_request_that_was_withdrawn_is_an_error() -> None:
         run.cancel()
 
 
+async def test_an_answer_may_come_as_an_event_too() -> None:
+    """``send_event`` takes it for what it is, and refuses one that answers nothing."""
+    for make in (three, inside):
+        async with make().start() as run:
+            await settle()
+            with pytest.raises(UnknownRequestError):
+                run.send_event(InputResponseEvent("nonsense", 1))
+            for request in run.requests:
+                run.send_event(InputResponseEvent(request.request_id, request.prompt))
+            assert await run.result() in (["a", "b", "c"], "name?")
+
+
 async def test_an_answer_after_the_run_is_an_error() -> None:
     async with three().start() as run:
         await settle()

@@ -45,9 +45,9 @@ def chain(count: int, body: Callable[[], object] | None = None) -> Workflow:
 
 
 async def test_steps_that_do_not_suspend_share_a_task(spawned, lanes: bool) -> None:
-    assert await chain(1000).run() == 1000
+    assert await chain(400).run() == 400
     # A lane that has had its turn retires if a spare is there, so a few take part.
-    assert spawned() < 60 if lanes else spawned() == 1000
+    assert spawned() < 40 if lanes else spawned() == 400
 
 
 async def test_a_suspended_step_costs_one_task(spawned, lanes: bool) -> None:
@@ -103,9 +103,9 @@ async def test_another_task_gets_its_turn_while_a_chain_runs_flat_out() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(other)
-        await chain(2000).run()
+        await chain(640).run()
         tasks.cancel_scope.cancel()
-    assert turns >= 2000 / 64
+    assert turns >= 10
 
 
 async def test_a_foreign_timer_fires_while_a_chain_runs_flat_out() -> None:
@@ -125,12 +125,12 @@ async def test_a_foreign_timer_fires_while_a_chain_runs_flat_out() -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(timer)
         await anyio.lowlevel.checkpoint()
-        await chain(1000, compute).run()
+        await chain(200, compute).run()
     assert fired_at[0] == pytest.approx(50, abs=5)
 
 
 async def test_a_chain_gives_way_after_half_a_millisecond() -> None:
-    """However many hops that is, another task gets its turn."""
+    """However many hops that is. Trio shuffles whose turn is next, so there may be two of them."""
     turns: list[float] = []
 
     async def compute() -> None:
@@ -143,10 +143,10 @@ async def test_a_chain_gives_way_after_half_a_millisecond() -> None:
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(other)
-        await chain(1000, compute).run()
+        await chain(300, compute).run()
         tasks.cancel_scope.cancel()
     gaps = [later - earlier for earlier, later in itertools.pairwise(turns)]
-    assert max(gaps) < 0.000_8
+    assert max(gaps) < 0.001_5
 
 
 async def test_a_run_leaves_no_task_behind_at_any_time() -> None:

@@ -601,15 +601,16 @@ class Model:
         self._put_off(delivery, due)
 
     def _route(self, sent: MEvent, steps: Sequence[StepPlan]) -> None:
+        full: list[MScope] = []
         for step in steps:
             if step.mode is Mode.EACH:
                 self._deliver(step, [sent], sent.scope, sent.branch, sent.recoveries)
             elif step.mode is Mode.GATHER:
                 scope = self._bound(step, sent.scope)
-                if scope is not None and not scope.closing:
+                if scope is not None:
                     self.joined.append(MJoined(self._next(), step, scope, 0, 0, sent))
                     if len(self._joined(step, scope)) == step.count:
-                        self._close(scope)
+                        full.append(scope)
             elif step.mode is Mode.BATCH:
                 self.joined.append(MJoined(self._next(), step, sent.scope, 0, 0, sent))
                 entries = self._joined(step, sent.scope)
@@ -617,6 +618,8 @@ class Model:
                     self._fire(entries)
             else:
                 self._pair(step, sent)
+        for scope in full:
+            self._close(scope)
 
     def _pair(self, step: StepPlan, sent: MEvent) -> None:
         side = 0 if isinstance(sent.event, step.accepts[0]) else 1

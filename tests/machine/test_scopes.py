@@ -194,7 +194,7 @@ def test_scopes_drain_however_deeply_they_are_nested() -> None:
     for _ in range(depth):
         scope = machine._ledger.open_scope(scope, 0, plan.steps[1], 0)
         scope.abandoned = True
-    machine._ledger.drained.append(scope)
+    machine._ledger.has_drained(scope)
     machine.send(Work(1), 0.0)
     assert machine.snapshot(0.0).scopes == {}
 
@@ -301,6 +301,41 @@ def test_requests_of_a_closed_scope_are_withdrawn() -> None:
     assert driver.machine.waits() == []
     driver.follow()
     assert driver.events("join") == [Done(1), Done(2)]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_event_that_closes_a_scope_reaches_all_its_gathers_and_runs_nothing(
+    reverse: bool,
+) -> None:
+    """Whatever their places in the workflow's list."""
+    drafts = [
+        step("split", Go, gathers=["two", "all"]),
+        gather("two", Done, count=2),
+        gather("all", Done),
+        step("also", Done),
+    ]
+    driver = Driver(make_plan(*(reversed(drafts) if reverse else drafts))).start()
+    driver.succeed("split", [Done(1), Done(2), Done(3)])
+    assert driver.take_all() == ["two", "all"]
+    assert [d.events for d in driver.running] == [[Done(1), Done(2)]] * 2
+
+
+def test_an_event_may_close_two_scopes_at_once() -> None:
+    plan = make_plan(
+        step("outer", Go, gathers=["sum"]),
+        step("inner", Work, gathers=["part"]),
+        step("leaf", Inner),
+        gather("part", Done, count=1),
+        gather("sum", Done, count=1),
+    )
+    driver = Driver(plan).start()
+    driver.succeed("outer", [Work(0)])
+    driver.succeed("inner", [Inner(0), Inner(1)])
+    driver.succeed("leaf", Done(0))
+    driver.follow()
+    assert driver.take_all() == ["sum"]
+    assert driver.events("sum") == [Done(0)]
+    _finish(driver, "sum")
 
 
 def test_a_counted_gather_that_drains_earlier_fires_with_what_came() -> None:

@@ -412,3 +412,23 @@ def test_what_is_answered_in_a_failed_attempt_stays_answered_when_it_is_routed()
     driver.fail("go", Boom())
     assert driver.take_all() == ["on_error"]
     assert driver.machine.requests == []
+
+
+def test_a_queued_step_leaves_with_its_request_when_its_scope_closes() -> None:
+    plan = make_plan(
+        step("split", Go, gathers=["join"]),
+        step("work", Work, max_concurrency=1),
+        step("note", Note),
+        gather("join", Done, count=1),
+    )
+    driver = Driver(plan).start()
+    driver.succeed("split", [Work(0), Note(1)])
+    driver.ask("work")
+    again = driver.restored()
+    note = again.find("note")
+    again.pause()
+    again.release("work")
+    again.succeed(note, Done(1))
+    again.resume()
+    assert again.machine.requests == []
+    assert again.take_all() == ["join"]

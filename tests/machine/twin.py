@@ -44,22 +44,24 @@ class Twin:
     # ---- inputs --------------------------------------------------------------------------------
 
     def start(self, event: Event) -> None:
-        note(f"start {event}")
+        self._note(f"start {event}")
         self.machine.start(event, self.now)
         self.model.send(event)
         self.compare()
 
     def send(self, event: Event) -> None:
-        note(f"send {event}")
+        self._note(f"send {event}")
         self.machine.send(event, self.now)
         self.model.send(event)
         self.compare()
 
     def take(self) -> bool:
         """Take one invocation; both must choose the same."""
+        self.agree = False
         expected, taken = self.model.take(), self.machine.take(self.now)
         assert (expected is None) == (taken is None), (expected, taken)
         if taken is None or expected is None:
+            self.agree = True
             return False
         assert taken.step is expected.step
         labels = tuple(label(record.event) for record in taken.records)
@@ -67,7 +69,7 @@ class Twin:
         assert taken.resumes == (taken in self.attempts)
         if taken.resumes:
             assert self.attempts[taken] is expected
-        note(f"take {_told(taken)}")
+        self._note(f"take {_told(taken)}")
         self.attempts[taken] = self.known[taken.id] = expected
         self.compare()
         return True
@@ -77,7 +79,7 @@ class Twin:
             pass
 
     def succeed(self, delivery: Delivery, returned: Any, sends: Sends, writes: Any) -> None:
-        note(f"{_told(delivery)} succeeds: {returned} {sends} {writes}")
+        self._note(f"{_told(delivery)} succeeds: {returned} {sends} {writes}")
         expected = self.attempts.pop(delivery)
         outputs = Outputs(sends=sends, writes=writes) if sends or writes else None
         self.machine.succeeded(delivery, returned, outputs, self.now)
@@ -85,7 +87,7 @@ class Twin:
         self.compare()
 
     def fail(self, delivery: Delivery, retry_in: float | None) -> None:
-        note(f"{_told(delivery)} fails, {retry_in=}")
+        self._note(f"{_told(delivery)} fails, {retry_in=}")
         expected = self.attempts.pop(delivery)
         error = Boom()
         self.machine.failed(delivery, error, retry_in, self.now)
@@ -93,7 +95,7 @@ class Twin:
         self.compare()
 
     def release(self, delivery: Delivery) -> None:
-        note(f"{_told(delivery)} is released")
+        self._note(f"{_told(delivery)} is released")
         expected = self.attempts.pop(delivery)
         self.machine.released(delivery, self.now)
         self.model.release(expected)
@@ -101,7 +103,7 @@ class Twin:
 
     def early(self, delivery: Delivery, kind: str, event: Event) -> None:
         """Send early, or yield."""
-        note(f"{_told(delivery)} lets out ({kind}) {event}")
+        self._note(f"{_told(delivery)} lets out ({kind}) {event}")
         digest, machine = repr(event), self.machine
         if kind == "send":
             self._both(
@@ -117,7 +119,7 @@ class Twin:
     def wait(
         self, delivery: Delivery, digest: str, timeout: float | None, ask: InputRequestEvent | None
     ) -> None:
-        note(f"{_told(delivery)} waits for {digest} {ask} {timeout=}")
+        self._note(f"{_told(delivery)} waits for {digest} {ask} {timeout=}")
         expected, machine = self.attempts[delivery], self.machine
         if ask is None:
             self._both(
@@ -141,7 +143,7 @@ class Twin:
             self.wait(delivery, effect.digest, None, ask)
 
     def claim(self, waiting: int, offered: int) -> None:
-        note(f"wait {waiting} claims {offered} of the mailbox")
+        self._note(f"wait {waiting} claims {offered} of the mailbox")
         delivery, _ = self.machine.waits()[waiting]
         record = list(self.machine._ledger.mailbox.values())[offered]
         self.machine.claim(delivery, record, self.now)
@@ -149,7 +151,7 @@ class Twin:
         self.compare()
 
     def respond(self, request: MRequest, n: int) -> None:
-        note(f"respond to {request.event.prompt}")
+        self._note(f"respond to {request.event.prompt}")
         request_id = next(
             each.request_id
             for each in self.machine.requests
@@ -161,7 +163,7 @@ class Twin:
         self.compare()
 
     def advance(self, seconds: float) -> None:
-        note(f"advance {seconds}")
+        self._note(f"advance {seconds}")
         self.now += seconds
         self.machine.tick(self.now)
         self.model.tick(self.now)
@@ -169,13 +171,13 @@ class Twin:
 
     def steer(self, how: str) -> None:
         """Pause, resume, suspend, cancel or close."""
-        note(f"{how}")
+        self._note(f"{how}")
         getattr(self.machine, how)(self.now)
         getattr(self.model, how)()
         self.compare()
 
     def acknowledge(self, commit: int) -> None:
-        note(f"acknowledge {commit}")
+        self._note(f"acknowledge {commit}")
         self.machine.committed(commit, self.now)
         self.model.acknowledge(commit)
         self.compare()
@@ -186,7 +188,7 @@ class Twin:
 
     def restore(self) -> None:
         """Go on with another machine that is made from the snapshot of this one."""
-        note("restore")
+        self._note("restore")
         tables = self.machine.snapshot(self.now)
         self.machine = Machine.restore(
             self.plan, "run", tables, self.now, gated=self.gated, journaled=True
@@ -199,8 +201,11 @@ class Twin:
 
     # ---- comparison ----------------------------------------------------------------------------
 
-    def compare(self) -> None:
+    def _note(self, what: str) -> None:
         self.agree = False
+        note(what)
+
+    def compare(self) -> None:
         self._compare()
         self.agree = True
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import attrs
+import pytest
 
 from blazen_anyio import (
     Run,
@@ -21,16 +23,44 @@ from blazen_anyio import (
 )
 
 from .kit import Kit
-from .scheduling import Steps
+from .scheduling import BACKENDS, Steps
 from .shape import Shape
+from .shapes import SHAPES
 
-__all__ = ["EVERYTHING", "Case", "numbers", "sweep"]
+__all__ = ["EVERYTHING", "Case", "cases", "numbers", "sweep"]
 
 EVERYTHING = os.environ.get("BLAZEN_SWEEP") == "all"
 """Whether to try every step, instead of a share that is evenly spread."""
 
-A_LONG_TIME = 1e7
-"""Virtual seconds after which a run is taken to hang."""
+A_LONG_TIME = (1000, 1e4)
+"""Virtual time after which a run is taken to hang, as a number of naps and their seconds.
+
+In one piece it would not do: a worker thread is given a little real time only before time jumps.
+"""
+
+
+@asynccontextmanager
+async def _watch_for_hang() -> AsyncIterator[None]:
+    async def watch() -> None:
+        naps, seconds = A_LONG_TIME
+        for _ in range(naps):
+            await anyio.sleep(seconds)
+        raise TimeoutError("the run hangs")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        yield
+        group.cancel_scope.cancel()
+
+
+def cases() -> list[Any]:
+    """All shapes, on both backends, with shared lanes and a task per attempt, for pytest."""
+    return [
+        pytest.param(shape, backend, lanes, id=f"{name}-{backend}-{'lanes' if lanes else 'tasks'}")
+        for name, shape in SHAPES.items()
+        for backend in BACKENDS
+        for lanes in (True, False)
+    ]
 
 
 def numbers(total: int, share: int, seed: object) -> Iterable[int]:
@@ -97,20 +127,35 @@ class Case:
 
     # ---- running -------------------------------------------------------------------------------
 
-    async def host(self, run: Run[Any]) -> Any:
-        """Be the program around a run: watch it, help it, and take its result, if it has one."""
+    async def host(
+        self, run: Run[Any], besides: Callable[[], Awaitable[None]] | None = None
+    ) -> Any:
+        """Be the program around a run: watch it, help it, and take its result, if it has one.
+
+        Args:
+            run: the run.
+            besides: what else to do in the block, at the same time; cancelled at the end.
+        """
         self.run, self.scope, self.streams = None, None, []
-        with anyio.fail_after(A_LONG_TIME), anyio.CancelScope() as self.scope:
-            async with run:
+        with anyio.CancelScope() as self.scope:
+            async with _watch_for_hang(), run:
                 self.run = run
                 self.streams = [run.stream_events(), run.stream_events(lifecycle=True)]
-                try:
-                    if self.shape.help is not None:
-                        await self.shape.help(run)
-                    return await run.result()
-                except (RunCancelledError, RunSuspendedError):
-                    return None
+                async with anyio.create_task_group() as group:
+                    if besides is not None:
+                        group.start_soon(besides)
+                    result = await self._result_of(run)
+                    group.cancel_scope.cancel()
+                return result
         return None
+
+    async def _result_of(self, run: Run[Any]) -> Any:
+        try:
+            if self.shape.help is not None:
+                await self.shape.help(run)
+            return await run.result()
+        except (RunCancelledError, RunSuspendedError):
+            return None
 
     async def undisturbed(self, steps: Steps) -> int:
         """Run without doing anything to it, and return the number of scheduler steps it takes."""
@@ -121,19 +166,19 @@ class Case:
         assert result == self.shape.result
         return taken
 
-    async def resumed(self, snapshot: Snapshot) -> None:
-        """Go on from a snapshot, by way of its text: the result has to be the same."""
+    async def resumed(self, text: str) -> None:
+        """Go on from the text of a snapshot: the result has to be the same."""
         self.kit.reset()
-        again = self.workflow.resume(Snapshot.from_json(snapshot.to_json()))
+        again = self.workflow.resume(Snapshot.from_json(text))
         assert await self.host(again) == self.shape.result
         await self.check_nothing_left()
 
-    def snapshot(self) -> Snapshot | None:
-        """A snapshot of the run as it is, if it has begun and has not completed."""
+    def snapshot(self) -> str | None:
+        """The text of a snapshot of the run now, if it has begun and has not completed."""
         if self.run is None:
             return None
         try:
-            return self.run.snapshot()
+            return self.run.snapshot().to_json()
         except RunEndedError:
             assert self.run.status == "completed"
             return None

@@ -97,26 +97,27 @@ class Shape:
         build: makes its workflow.
         result: what every run of it has to return in the end.
         help: what is done with the handle of a run meanwhile; it returns when the run has ended.
-        waits: steps of it wait for ever, or for the outside: no grace time is enough for them.
+        cancels: attempts of it are cancelled even if they have time to finish: by the shape itself,
+            or because they wait in the engine or for a worker thread.
     """
 
     name: str
     build: Callable[[Kit], Workflow[Any]]
     result: Any
     help: Callable[[Run[Any]], Awaitable[None]] | None = None
-    waits: bool = False
+    cancels: bool = False
 
 
 def shape(
     *,
     result: Any,
     help: Callable[[Run[Any]], Awaitable[None]] | None = None,
-    waits: bool = False,
+    cancels: bool = False,
 ) -> Callable[[Callable[[Kit], Workflow[Any]]], Shape]:
     """Make a shape of the function that builds its workflow."""
 
     def made(build: Callable[[Kit], Workflow[Any]]) -> Shape:
-        return Shape(build.__name__, build, result, help, waits)
+        return Shape(build.__name__, build, result, help, cancels)
 
     return made
 

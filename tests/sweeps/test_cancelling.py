@@ -14,25 +14,16 @@ from typing import Any
 import anyio
 import pytest
 
-from .harness import Case, sweep
-from .scheduling import BACKENDS, Steps, run_with_steps
-from .shapes import SHAPES
+from .harness import Case, cases, sweep
+from .scheduling import Steps, run_with_steps
+from .shape import Shape
 
 SHARE = 5
 
 
-def _cases() -> list[Any]:
-    return [
-        pytest.param(shape, backend, lanes, id=f"{name}-{backend}-{'lanes' if lanes else 'tasks'}")
-        for name, shape in SHAPES.items()
-        for backend in BACKENDS
-        for lanes in (True, False)
-    ]
-
-
-@pytest.mark.parametrize(("shape", "backend", "lanes"), _cases())
+@pytest.mark.parametrize(("shape", "backend", "lanes"), cases())
 def test_a_run_cancelled_at_any_step_leaves_nothing_and_can_go_on(
-    shape: Any, backend: str, lanes: bool
+    shape: Shape, backend: str, lanes: bool
 ) -> None:
     async def main(steps: Steps) -> None:
         case = Case.of(shape, lanes=lanes)

@@ -36,7 +36,7 @@ from .shape import (
 )
 
 
-@shape(result=[0, 1, 2, 3, 4])
+@shape(result=[0, 1, 2, 3, 4], cancels=True)
 def pages(kit: Kit) -> Workflow[Any]:
     """A generator that fails half-way once, and waits for the room that its slow reader makes."""
 
@@ -60,7 +60,7 @@ def pages(kit: Kit) -> Workflow[Any]:
     return kit.workflow("pages", [read, work, joiner(kit)])
 
 
-@shape(result=[10, 11])
+@shape(result=[10, 11], cancels=True)
 def changed_pages(kit: Kit) -> Workflow[Any]:
     """A generator whose second attempt yields something else: what came of the first is dropped."""
 
@@ -194,7 +194,7 @@ def early(kit: Kit) -> Workflow[Any]:
     return kit.workflow("early", [send, work, collect])
 
 
-@shape(result=[0, 1, 2, 3, 8])
+@shape(result=[0, 1, 2, 3, 8], cancels=True)
 def threads(kit: Kit) -> Workflow[Any]:
     """Steps in worker threads, which write, send and show from there."""
 
@@ -236,7 +236,7 @@ def limits(kit: Kit) -> Workflow[Any]:
     return kit.workflow("limits", steps, max_concurrency=2, timeout=900)
 
 
-@shape(result=[0, 1, 2])
+@shape(result=[0, 1, 2], cancels=True)
 def timeouts(kit: Kit) -> Workflow[Any]:
     """Steps whose first attempt never ends."""
 
@@ -252,7 +252,7 @@ def timeouts(kit: Kit) -> Workflow[Any]:
     return kit.workflow("timeouts", [splitter(kit, 2), work, joiner(kit)])
 
 
-@shape(result=[0, 1, -2, 3, 4], waits=True)
+@shape(result=[0, 1, -2, 3, 4], cancels=True)
 def waits(kit: Kit) -> Workflow[Any]:
     """Two steps wait for an event each, which another sends; a third waits in vain."""
 
@@ -322,7 +322,7 @@ async def _answer(request: InputRequestEvent) -> int:
     return 10 * request.metadata["n"]
 
 
-@shape(result=[0, 10, 50, 3])
+@shape(result=[0, 10, 50, 3], cancels=True)
 def handler(kit: Kit) -> Workflow[Any]:
     """A handler answers what steps ask, by events and inside."""
     return _ask(kit, "handler", input_handler=_answer)
@@ -336,7 +336,7 @@ async def _answer_by_hand(run: Run[Any]) -> None:
                 run.respond_to_input(event.request_id, response)
 
 
-@shape(result=[0, 10, 50, 3], help=_answer_by_hand, waits=True)
+@shape(result=[0, 10, 50, 3], help=_answer_by_hand, cancels=True)
 def human(kit: Kit) -> Workflow[Any]:
     """The handle answers what steps ask, by events and inside."""
     return _ask(kit, "human")
@@ -351,7 +351,7 @@ async def _send_from_outside(run: Run[Any]) -> None:
         return
 
 
-@shape(result=[0, 1, 2], help=_send_from_outside, waits=True)
+@shape(result=[0, 1, 2], help=_send_from_outside)
 def external(kit: Kit) -> Workflow[Any]:
     """The handle sends events; those it sends twice count once."""
 

@@ -1,0 +1,56 @@
+"""A machine that lets a test look at it after each of its inputs.
+
+An input is what takes the time and is public, be it a method or handed on to a part of the machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import blazen_anyio._workflow
+from blazen_anyio._machine import Machine
+
+__all__ = ["after_each_input"]
+
+_READ_ONLY = {"snapshot", "active_time", "restore"}
+
+
+def _is_input(name: str, member: object) -> bool:
+    if name.startswith("_") or name in _READ_ONLY or not inspect.ismethod(member):
+        return False
+    return "now" in inspect.signature(member).parameters
+
+
+@contextmanager
+def after_each_input(look: Callable[[str], None]) -> Iterator[None]:
+    """Have runs call ``look`` with the name of each input that their machine was given."""
+    depth = 0
+
+    def told(name: str, method: Any) -> Any:
+        @functools.wraps(method)
+        def tell(*args: Any, **kwargs: Any) -> Any:
+            nonlocal depth
+            depth += 1
+            try:
+                return method(*args, **kwargs)
+            finally:
+                depth -= 1
+                if not depth:
+                    look(name)
+
+        return tell
+
+    class Recorded(Machine):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            for name, member in inspect.getmembers(self):
+                if _is_input(name, member):
+                    setattr(self, name, told(name, member))
+
+    with mock.patch.object(blazen_anyio._workflow, "Machine", Recorded):
+        yield
