@@ -1,8 +1,8 @@
 """Typed, event-driven workflows on structured concurrency.
 
-Async functions (*steps*) receive typed *events* and return events; the engine routes every event by its
-type to the steps that accept it and runs them concurrently until a ``StopEvent``. It lives inside any
-anyio program and runs the same on asyncio and on trio. See :class:`Workflow`.
+Async functions (*steps*) receive typed *events* and return events; the engine routes every event by
+its type to the steps that accept it and runs them concurrently until a ``StopEvent``. It lives
+inside any anyio program and runs the same on asyncio and on trio. See :class:`Workflow`.
 """
 
 from ._context import Context

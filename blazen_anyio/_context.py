@@ -1,8 +1,8 @@
 """What a step body sees of its run, for the length of one attempt.
 
-What a step sends and writes is buffered here and handed over when its attempt is committed; a failed
-attempt's context is thrown away, and with it all trace of the attempt. Only what is said to leave
-early goes to the run at once.
+What a step sends and writes is buffered here and handed over when its attempt is committed; a
+failed attempt's context is thrown away, and with it all trace of the attempt. Only what is said to
+leave early goes to the run at once.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Context:
     def state(self, state: State) -> None:
         # Python writes the result of ``ctx.state |= {...}`` back, which is the same object.
         if state is not self._state:
-            raise AttributeError("ctx.state can't be replaced; write its keys: ctx.state[key] = ...")
+            raise AttributeError("ctx.state can't be replaced; write its keys instead")
 
     # ---- what takes effect with the attempt ----------------------------------------------------
 

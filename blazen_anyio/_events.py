@@ -7,8 +7,8 @@ Subclass :class:`Event` and annotate fields; nothing else is needed::
         times: int = 1
 
 The subclass becomes a frozen attrs class: ``attrs.field`` gives defaults, factories and validators.
-Every class has a stable ``event_type`` under which snapshots name it. Frozen is shallow: an event is
-handed on by reference, so treat what its fields hold as read-only.
+Every class has a stable ``event_type`` under which snapshots name it. Frozen is shallow: an event
+is handed on by reference, so treat what its fields hold as read-only.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Event:
 
 
 class StartEvent(Event, event_type="blazen::StartEvent"):
-    """Starts a run. ``data`` holds the keyword arguments of ``run``; a subclass has fields instead."""
+    """Starts a run. ``data`` holds the keyword arguments of ``run``; subclasses have fields."""
 
     data: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
 

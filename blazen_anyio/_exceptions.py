@@ -3,30 +3,31 @@
 ::
 
     WorkflowError
-     +-- DefinitionError (TypeError)          the workflow or step is not usable; ``problems`` lists all
-     +-- NoHandlerError                       an event that no step accepts
-     +-- WorkflowFullError                    an event for a step with ``max_pending`` deliveries
-     +-- WorkflowStalledError                 nothing left to do and no StopEvent
-     +-- StepFailedError                      a step failed for good; raised from the user's exception
-     +-- StepTimeoutError (TimeoutError)      one attempt ran longer than its step allows
-     +-- WorkflowTimeoutError (TimeoutError)  the run was active longer than it may be
-     +-- StateConflictError                   another attempt committed a key this one read and wrote
-     +-- StateValueError (TypeError)          a value that could not be restored exactly
-     +-- NonDeterministicStepError            a later attempt made other early effects than the first
-     +-- JoinIncompleteError                  a scope ended with half a pair
-     +-- RunCancelledError                    ``run.cancel()`` ended the run
-     +-- RunEndedError                        a handle used after its run
-     +-- RunSuspendedError                    the run stopped on purpose; ``snapshot`` goes on
-     |    +-- InputRequiredError              ... because a human has to answer ``requests``
-     +-- UnknownRequestError (LookupError)    an answer to a request that is not open
-     +-- StreamLagError                       a subscriber was too slow; ``missed`` events are gone
-     +-- ContextClosedError                   a context used after its attempt
-     +-- SnapshotError (ValueError)           a snapshot that can't be read or does not fit; ``path``
-     |    +-- SnapshotVersionError            ... because another version wrote it
-     +-- StoreError                           the store failed
-          +-- RunLostError                    another process has taken the run over
+     +-- DefinitionError (TypeError)      can't work as written; ``problems`` lists all
+     +-- NoHandlerError                   an event that no step accepts
+     +-- WorkflowFullError                an event for a step with ``max_pending`` deliveries
+     +-- WorkflowStalledError             nothing left to do and no StopEvent
+     +-- StepFailedError                  a step failed for good, from its exception
+     +-- StepTimeoutError (TimeoutError)  one attempt ran longer than its step allows
+     +-- WorkflowTimeoutError (TimeoutError) the run was active longer than it may be
+     +-- StateConflictError               a key changed since this attempt read it
+     +-- StateValueError (TypeError)      a value that could not be restored exactly
+     +-- NonDeterministicStepError        a later attempt let other things out early
+     +-- JoinIncompleteError              a scope ended with half a pair
+     +-- RunCancelledError                ``run.cancel()`` ended the run
+     +-- RunEndedError                    a handle used after its run
+     +-- RunSuspendedError                the run stopped on purpose; ``snapshot`` goes on
+     |    +-- InputRequiredError          ... because a human has to answer ``requests``
+     +-- UnknownRequestError (LookupError) an answer to a request that is not open
+     +-- StreamLagError                   a subscriber was too slow; ``missed`` events are gone
+     +-- ContextClosedError               a context used after its attempt
+     +-- SnapshotError (ValueError)       can't be read or does not fit; ``path``
+     |    +-- SnapshotVersionError        ... because another version wrote it
+     +-- StoreError                       the store failed
+          +-- RunLostError                another process has taken the run over
 
-A user's own exception is never restated as text: it is the ``__cause__`` and the ``error`` attribute.
+A user's own exception is never restated as text: it is the ``__cause__`` and the ``error``
+attribute.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Retry policies: pure functions of (attempt, elapsed, error, random number).
 
-A policy is frozen data without a clock or a source of randomness: the runner asks it once per failure
-and tells the machine the verdict, so that a replay never has to ask again. The shape follows stamina.
+A policy is frozen data without a clock or a source of randomness: the runner asks it once per
+failure and tells the machine the verdict, so that a replay never has to ask again. The shape
+follows stamina.
 """
 
 from __future__ import annotations

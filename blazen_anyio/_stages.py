@@ -1,8 +1,8 @@
 """Stages: workflows that run one after another or side by side, as a workflow.
 
-``pipeline`` only *builds* a workflow: a step for each stage, a fan-out and a gather for stages side by
-side. All that a workflow can do (snapshots, requests, streams, limits, time-outs) comes with it. The
-shape follows Blazen's pipelines.
+``pipeline`` only *builds* a workflow: a step for each stage, a fan-out and a gather for stages side
+by side. All that a workflow can do (snapshots, requests, streams, limits, time-outs) comes with it.
+The shape follows Blazen's pipelines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ._workflow import Workflow
 __all__ = ["Parallel", "Results", "Stage", "pipeline"]
 
 Results = Mapping[str, Any]
-"""The results so far: of the pipeline's start event under ``"start"``, then of each stage by name."""
+"""The results so far: the pipeline's start event as ``"start"``, then each stage's by name."""
 
 
 @attrs.frozen
@@ -33,7 +33,8 @@ class Stage:
         name: names its step and its result.
         workflow: what runs.
         input: makes its start event of the results so far; by default, the pipeline's own start
-            event, or for a stage with a result before it a ``StartEvent`` whose data are the results.
+            event, or for a stage with a result before it a ``StartEvent`` whose data are the
+            results.
         when: whether it runs; skipped, it has no result.
         again: whether it runs once more, asked after each run, with the latest result among the
             results.
@@ -105,8 +106,8 @@ def pipeline(
 ) -> Workflow[Any]:
     """Build a workflow that runs stages one after another.
 
-    Its start event, a ``StartEvent`` with the keyword arguments of ``run`` as data, is what the first
-    stage starts with; ``run`` returns the results as a dictionary, by stage.
+    Its start event, a ``StartEvent`` with the keyword arguments of ``run`` as data, is what the
+    first stage starts with; ``run`` returns the results as a dictionary, by stage.
 
     Args:
         name: the workflow's.
@@ -174,7 +175,8 @@ class _Builder:
 
     def _next(self, place: int, results: Results) -> Event:
         if place + 1 == len(self._reached):
-            return StopEvent(result={key: value for key, value in results.items() if key != "start"})
+            return StopEvent(result={key: value for key, value in results.items() if key !=
+            "start"})
         event: Event = self._reached[place + 1](results)
         return event
 

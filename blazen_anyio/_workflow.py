@@ -48,9 +48,11 @@ class Workflow(Generic[R]):
             human, do not count. ``None`` for no limit.
         max_concurrency: how many steps of one run may run at once; ``None`` for no limit.
         retry: the policy of the steps that have none of their own.
-        external: classes of events that ``run.send_event`` brings; a run that may receive some idles
+        external: classes of events that ``run.send_event`` brings; a run that may receive some
+            idles
             while its handle is open instead of stalling.
-        on_unhandled: ``"error"`` fails the run over an event that nobody accepts, ``"ignore"`` drops
+        on_unhandled: ``"error"`` fails the run over an event that nobody accepts, ``"ignore"``
+            drops
             the event.
         input_handler: answers requests for input, each in a task of its own.
         types: classes (attrs, dataclasses, enums) that state and fields annotated ``Any`` may hold.
@@ -240,7 +242,8 @@ class Workflow(Generic[R]):
 
         Raises:
             TypeError: ``snapshot`` is none; text is read with ``Snapshot.from_json``.
-            SnapshotError: on entering: the snapshot does not fit this workflow; every unknown step and
+            SnapshotError: on entering: the snapshot does not fit this workflow; every unknown step
+                and
                 type is listed.
             UnknownRequestError: on entering: a response to a request that is not open.
         """
@@ -492,7 +495,7 @@ class Workflow(Generic[R]):
             ) from error
 
     def _start_type(self) -> type[Event]:
-        """The type that keyword arguments fill: the one start event, or else the one first event."""
+        """The type that keyword arguments fill: the one start event, else the one first event."""
         starts = [kind for kind in self._graph.starts if isinstance(kind, type)]
         typed = [kind for kind in starts if issubclass(kind, StartEvent)] or starts
         if len(typed) == 1:

@@ -1,12 +1,13 @@
 """Early effects: what an attempt lets out before it has succeeded, and does not let out twice.
 
-They are numbered per invocation and remembered with a digest. A later attempt or delivery makes them
-again; while number and digest agree nothing is sent. At the first difference among what a generator
-yields, the scope of the earlier attempt is abandoned and all that this attempt yields goes into a new
-one; any other difference is a :class:`NonDeterministicStepError`.
+They are numbered per invocation and remembered with a digest. A later attempt or delivery makes
+them again; while number and digest agree nothing is sent. At the first difference among what a
+generator yields, the scope of the earlier attempt is abandoned and all that this attempt yields
+goes into a new one; any other difference is a :class:`NonDeterministicStepError`.
 
-Waits and requests inside a step are early effects, too: how they ended is remembered with their number
-and given again. While a step waits in the engine it holds no slot and its time limit stands still.
+Waits and requests inside a step are early effects, too: how they ended is remembered with their
+number and given again. While a step waits in the engine it holds no slot and its time limit stands
+still.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Facts: what happened in a run, told by the machine for histories and lifecycle streams.
 
 The machine notes a fact as a plain tuple in the order of the fields of :class:`Fact` and only when
-somebody listens; the typed object is made when it is read. A fact never holds the user's event, only
-its type's name, so that a history can't keep large or secret values alive.
+somebody listens; the typed object is made when it is read. A fact never holds the user's event,
+only its type's name, so that a history can't keep large or secret values alive.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Handling: an invocation, from the moment it is handed out until it is settled.
 
-An attempt takes effect when it is reported as succeeded, with all that it returned, sent and wrote, in
-one commit; or not at all. What nobody would accept is found before anything changes, so that a run that
-fails over it can go on from its snapshot. A failed attempt is put off, handed to an error step, or fails
-the run, in this order; a cancelled one goes back to its place in the queue with no attempt used up.
-What comes of an attempt after the run or its scope has ended is discarded.
+An attempt takes effect when it is reported as succeeded, with all that it returned, sent and wrote,
+in one commit; or not at all. What nobody would accept is found before anything changes, so that a
+run that fails over it can go on from its snapshot. A failed attempt is put off, handed to an error
+step, or fails the run, in this order; a cancelled one goes back to its place in the queue with no
+attempt used up. What comes of an attempt after the run or its scope has ended is discarded.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ class Handling:
             return
         if self._ledger.plan.timeout is not None:
             self._life.account(now)
-        if outputs is None and isinstance(returned, Event) and self._pass_on(delivery, returned, now):
+        if outputs is None and isinstance(returned, Event) and self._pass_on(delivery, returned,
+        now):
             return
         unaccepted = self._find_unaccepted(delivery, returned, outputs)
         if unaccepted is not None:

@@ -1,8 +1,8 @@
 """Inside: what a running attempt does before it ends, seen from the run.
 
-It lets events out early, waits for events and answers, asks, runs children and remembers results. Each
-is an input and a commit of its own. An attempt that is being cancelled for good changes nothing any
-more.
+It lets events out early, waits for events and answers, asks, runs children and remembers results.
+Each is an input and a commit of its own. An attempt that is being cancelled for good changes
+nothing any more.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Inside:
         """A running attempt lets an event out at once, to be routed after ``delay`` seconds.
 
         Raises:
-            NonDeterministicStepError: an earlier attempt let out something else; the run has failed.
+            NonDeterministicStepError: an earlier attempt let out something else; the run has
+                failed.
         """
         due = now + delay if delay > 0 else None
         self._let_out(
@@ -109,7 +110,7 @@ class Inside:
         self._life.commit(now)
 
     def judged(self, now: float) -> None:
-        """The waiting attempts have judged the events that were offered, and claimed what they want."""
+        """The waiting attempts have judged what they were offered, and claimed what they want."""
         self._life.account(now)
         self._life.check_idle(now)
 

@@ -1,7 +1,7 @@
 """Joins: events that wait for others in a gather, a batch, a pair or a collect.
 
-An entry is an event at one place of one joining step within one scope (and, for a pair, one branch).
-Reaching a join spends the event's token: the scope no longer waits for it.
+An entry is an event at one place of one joining step within one scope (and, for a pair, one
+branch). Reaching a join spends the event's token: the scope no longer waits for it.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class Joins:
 def gather_order(entry: Entry) -> tuple[int, ...]:
     """The order within a gather: of the fan-out, not of completion.
 
-    First the item of the fan-out; within it, for nested fan-outs, the inner scope and its item; then
-    the cause, then the order in which that cause sent.
+    First the item of the fan-out; within it, for nested fan-outs, the inner scope and its item;
+    then the cause, then the order in which that cause sent.
     """
     record = entry.record
     if not entry.path:

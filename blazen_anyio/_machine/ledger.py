@@ -1,8 +1,8 @@
 """The ledger: a run's live data, and how a commit changes them.
 
 Everything that happens in a run is an *input*; what an input changes becomes one *commit* with a
-sequence number. The rules (the machine, scopes, early effects) say what changes; the ledger keeps the
-data, the counts and the journal straight while they do.
+sequence number. The rules (the machine, scopes, early effects) say what changes; the ledger keeps
+the data, the counts and the journal straight while they do.
 
 The gate: a commit's effects on the outside (dispatch of what it emitted, facts, shown requests, the
 end of the run) are held back until the commit is durable, which ``committed(sequence)`` reports. A
@@ -301,7 +301,7 @@ class Ledger:
                 self.dispatch.put_back(delivery)
 
     def rest(self, delivery: Delivery, resting: bool) -> None:
-        """A running attempt can, or can't, do anything before somebody outside has done something."""
+        """A running attempt can, or can't, do anything before somebody outside does something."""
         if resting and delivery not in self.resting:
             self.resting[delivery] = None
             self.active -= 1
@@ -460,7 +460,7 @@ class Ledger:
         self.ending = self.outcome = outcome
 
     def commit(self) -> None:
-        """Close the change under way: number it, cut its delta, let its effects out or hold them."""
+        """Close the change under way: number it, cut its delta, let out its effects or hold them."""
         self.sequence += 1
         if self.journal is None:
             return

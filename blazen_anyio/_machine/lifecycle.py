@@ -1,12 +1,13 @@
 """The life of a run: whether it goes on, for how long it has been active, and how it ends.
 
-Every input is closed by :meth:`Lifecycle.commit` or :meth:`Lifecycle.check_idle`, which find out what
-follows from it for the run as a whole:
+Every input is closed by :meth:`Lifecycle.commit` or :meth:`Lifecycle.check_idle`, which find out
+what follows from it for the run as a whole:
 
 * The first end counts, whatever brings it: a stop event, a failure, a cancellation, a suspension.
 * With nothing queued, running, delayed or awaited the run has stalled, unless it may receive events
   from outside; a run that only the outside could move on is suspended once nobody is there.
-* The time limit counts neither the time in which the run is paused nor that in which it only waits for
+* The time limit counts neither the time in which the run is paused nor that in which it only waits
+  for
   a human.
 """
 
@@ -136,8 +137,8 @@ class Lifecycle:
     def at_rest(self) -> bool:
         """Whether the run, inside another, does nothing before somebody outside has done something.
 
-        A run of one's own is suspended in this state once nobody is there; a child leaves that to the
-        outermost run.
+        A run of one's own is suspended in this state once nobody is there; a child leaves that to
+        the outermost run.
         """
         ledger = self.ledger
         if ledger.ending is not None or ledger.gate:

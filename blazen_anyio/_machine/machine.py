@@ -1,21 +1,23 @@
 """The machine: decides what happens next in a run. Without clock, randomness, user code or I/O.
 
-Inputs are method calls and carry their time; every verdict of user code (a retry policy, a ``where``
-condition) and every random number comes in with them. Out come the next invocation (:meth:`take`), what
-the runner has to do (``orders``), facts (``publish``) and the deltas of commits (``deltas``). The same
-inputs in the same order give the same run.
+Inputs are method calls and carry their time; every verdict of user code (a retry policy, a
+``where`` condition) and every random number comes in with them. Out come the next invocation
+(:meth:`take`), what the runner has to do (``orders``), facts (``publish``) and the deltas of
+commits (``deltas``). The same inputs in the same order give the same run.
 
 A run's life, as inputs::
 
     start -> (take -> succeeded | failed | released)* -> outcome
 
 The rules, each at home in its module: dispatch (first come, first served, within limits), routing
-(every acceptor, in order), scopes (when a gather fires), early effects (nothing let out twice), ledger
-(what a commit changes, and the gate). Here are the rules of a run as a whole:
+(every acceptor, in order), scopes (when a gather fires), early effects (nothing let out twice),
+ledger (what a commit changes, and the gate). Here are the rules of a run as a whole:
 
-* An attempt takes effect when it is reported as succeeded, with all that it returned, sent and wrote,
+* An attempt takes effect when it is reported as succeeded, with all that it returned, sent and
+  wrote,
   in one commit; or not at all.
-* The first committed stop event ends the run. What is still running is to be cancelled; what comes of
+* The first committed stop event ends the run. What is still running is to be cancelled; what comes
+  of
   it is discarded.
 * A run that fails, is cancelled or is suspended keeps everything that was not handled, in flight
   included, so that it can go on from its snapshot.
@@ -65,8 +67,8 @@ class Machine:
         orders: what the runner has to do; it takes them out after each input.
         deltas: what was committed; the store takes them out after each input.
 
-    What a running attempt does inside is in :class:`~.inside.Inside`, how invocations are handed out and
-    reported in :class:`~.handling.Handling`; their methods are inputs of the machine.
+    What a running attempt does inside is in :class:`~.inside.Inside`, how invocations are handed
+    out and reported in :class:`~.handling.Handling`; their methods are inputs of the machine.
     """
 
     def __init__(

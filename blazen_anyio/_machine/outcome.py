@@ -37,7 +37,7 @@ class Outcome:
 
 @attrs.frozen
 class Cancel:
-    """Cancel the running attempt of ``delivery`` and report how it ends; ``delivery.doom`` says why."""
+    """Cancel the running attempt of ``delivery``, whose ``doom`` says why, and report its end."""
 
     delivery: Delivery
 

@@ -63,7 +63,8 @@ class StepPlan:
             opens a scope.
         count: ``GATHER``: fire at this many and cancel the rest of the scope; ``None`` for all.
         size: ``BATCH``: how many make a batch.
-        max_recoveries: for an error step: how often the failures of one line of causes may be routed
+        max_recoveries: for an error step: how often the failures of one line of causes may be
+            routed
             to it; ``None`` for the workflow's bound.
     """
 
@@ -109,7 +110,8 @@ class Route:
         steps: the accepting steps in the order of the workflow's list.
         simple: the one accepting step, if there is exactly one and it takes each event by itself;
             the common case, decided once instead of per event.
-        straight: the one step that an event returned to the engine goes to, each by itself or into a
+        straight: the one step that an event returned to the engine goes to, each by itself or into
+            a
             gather of all, if nothing else can follow from it.
         anywhere: some step takes it in any scope, whichever it is; what only gathers accept needs a
             fan-out, and a failure may be of a step that no error step is for.
@@ -135,7 +137,8 @@ class Plan:
         timeout: seconds a run may be active; ``None`` for no limit.
         max_concurrency: how many invocations of the run may run at once.
         external: event classes that may come from outside while the run idles.
-        ignore_unhandled: whether an event that nobody accepts is dropped instead of failing the run.
+        ignore_unhandled: whether an event that nobody accepts is dropped instead of failing the
+            run.
         max_recoveries: how many failures in one line of causes error steps may handle.
     """
 

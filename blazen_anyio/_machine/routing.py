@@ -1,9 +1,9 @@
 """Routing: where an event goes once it is committed.
 
-Every accepting step gets it, in the order of the workflow's list. A stop event ends the run, ahead of
-everything that is queued. A request to a human is opened. An event of a type that steps wait for
-inside sits in the mailbox until one claims it. What nobody accepts is found *before* a commit changes
-anything (:meth:`Routing.unaccepted`), so that a run that fails over it has lost nothing.
+Every accepting step gets it, in the order of the workflow's list. A stop event ends the run, ahead
+of everything that is queued. A request to a human is opened. An event of a type that steps wait for
+inside sits in the mailbox until one claims it. What nobody accepts is found *before* a commit
+changes anything (:meth:`Routing.unaccepted`), so that a run that fails over it has lost nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .scopes import Scopes, is_dead
 __all__ = ["ROUTER", "Routing"]
 
 ROUTER = StepPlan(index=-1, name="", accepts=())
-"""The engine itself, as the receiver of an event that is sent with a delay: routed when it is due."""
+"""The engine itself, as the receiver of an event sent with a delay: routed when it is due."""
 
 
 class Routing:
@@ -42,7 +42,7 @@ class Routing:
     def unaccepted(
         self, event: Event, scope: Scope, opener: StepPlan | None = None
     ) -> Event | None:
-        """Return ``event`` if nobody would accept it in ``scope``, or in one that ``opener`` opens."""
+        """Return ``event`` if nobody accepts it in ``scope``, or in one that ``opener`` opens."""
         plan = self._ledger.plan
         route = plan.route(event)
         if route.anywhere or plan.ignore_unhandled:

@@ -1,13 +1,13 @@
 """Scopes: fan-outs that are open, when they drain, and what happens then.
 
-The token rule: an event counts once per step that accepts it. A scope is live while it has a delivery
-(queued, behind a limit, running, delayed or waiting inside its step), an open request, a child scope,
-or a generator that still adds to it. Reaching a gather, a batch or half a pair spends the token; a
-retry keeps it; ``StepFailed`` inherits it.
+The token rule: an event counts once per step that accepts it. A scope is live while it has a
+delivery (queued, behind a limit, running, delayed or waiting inside its step), an open request, a
+child scope, or a generator that still adds to it. Reaching a gather, a batch or half a pair spends
+the token; a retry keeps it; ``StepFailed`` inherits it.
 
-When a scope has drained, what is left of its batches fires first (and may make it live again); half a
-pair fails the run; then each gather bound to the opener fires exactly once, into the parent scope.
-Scopes drain iteratively, however deeply they are nested.
+When a scope has drained, what is left of its batches fires first (and may make it live again); half
+a pair fails the run; then each gather bound to the opener fires exactly once, into the parent
+scope. Scopes drain iteratively, however deeply they are nested.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The live state as tables, and back: a snapshot and its restoration.
 
-An attempt in flight counts as not handled: its delivery is stored as one that is still to be handled,
-with the attempts that have failed before and the early effects that are out.
+An attempt in flight counts as not handled: its delivery is stored as one that is still to be
+handled, with the attempts that have failed before and the early effects that are out.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def load(ledger: Ledger, tables: Tables) -> None:
 
 
 class _Loader:
-    """Rebuilds the live objects, in the order of their numbers so that every process does it alike."""
+    """Rebuilds the live objects in the order of their numbers, alike in every process."""
 
     def __init__(self, ledger: Ledger, tables: Tables) -> None:
         self._ledger = ledger

@@ -1,7 +1,7 @@
 """Timers: what becomes due when. A heap with lazy removal, compacted so that it can't leak.
 
-A step with a time limit sets a timer per attempt, and nearly all are dropped unfired: dropped entries
-stay in the heap until they surface or outnumber the live ones.
+A step with a time limit sets a timer per attempt, and nearly all are dropped unfired: dropped
+entries stay in the heap until they surface or outnumber the live ones.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ class Attempts:
     def __init__(self, runner: Runner, steps: tuple[Body, ...]) -> None:
         self._runner = runner
         self._steps = steps
-        # A step that limits itself needs threads of its own: with the default limiter it would share
-        # forty with the whole program.
+        # A step that limits itself needs threads of its own: with the default limiter it would
+        # share forty with the whole program.
         self._limiters = {
             body.name: anyio.CapacityLimiter(limit)
             for body in steps

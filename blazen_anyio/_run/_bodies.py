@@ -114,13 +114,11 @@ async def _throw_in(
 
 
 def check_returned(step: str, returned: object) -> object:
-    """Return what a step returned if it is ``None``, an event, or a list or tuple of events.
+    """Return what a step returned, if it is a list or tuple of events.
 
     Raises:
-        TypeError: it is something else.
+        TypeError: it is something else; an event or ``None`` does not come here.
     """
-    if returned is None or isinstance(returned, Event):
-        return returned
     if isinstance(returned, (list, tuple)):
         for item in cast("Sequence[object]", returned):
             if not isinstance(item, Event):

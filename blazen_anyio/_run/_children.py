@@ -1,9 +1,10 @@
 """Children: runs inside a step of another run.
 
-A child is driven in the task of the step that asked for it, so it is cancelled with it and has finished
-when the step goes on. What it shows goes to the streams of the outermost run, its requests to that
-run's handle, and its snapshot into that run's snapshot: only the outermost run is suspended. A later
-delivery of the step goes on with its n-th child; a later attempt runs its children anew.
+A child is driven in the task of the step that asked for it, so it is cancelled with it and has
+finished when the step goes on. What it shows goes to the streams of the outermost run, its requests
+to that run's handle, and its snapshot into that run's snapshot: only the outermost run is
+suspended. A later delivery of the step goes on with its n-th child; a later attempt runs its
+children anew.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class Forwarding:
 class _Siblings:
     """The child runs that one attempt is running, and those of them that wait for the outside."""
 
-    running: set[Runner] = attrs.field(factory=set)
-    resting: set[Runner] = attrs.field(factory=set)
+    running: set[Runner]
+    resting: set[Runner]
 
 
 class Children:
@@ -102,7 +103,7 @@ class Children:
         """Run a child to its end, inside the step that handles ``delivery``."""
         record.save, record.asks = child.save, child.requests.kept
         self._running[child] = delivery
-        self._siblings.setdefault(delivery, _Siblings()).running.add(child)
+        self._siblings.setdefault(delivery, _Siblings(set(), set())).running.add(child)
         self.settle(delivery)
         try:
             if self._owner.machine.paused:
@@ -137,7 +138,7 @@ class Children:
             self.settle(delivery)
 
     def settle(self, delivery: Delivery) -> None:
-        """An attempt does nothing while all of its child runs wait for the outside; tell the run."""
+        """An attempt does nothing while all its child runs wait for the outside; tell the run."""
         siblings = self._siblings.get(delivery)
         if siblings is not None:
             resting = 0 < len(siblings.running) == len(siblings.resting)
@@ -171,15 +172,17 @@ class Children:
         """Why a request of a child is open no more; ``None`` if there was none."""
         if any(request_id in record.answers for record in self._dormant()):
             return "answered"
-        reasons = (child.requests.why_closed(request_id) for child in self)
-        return self._closed.get(request_id) or next(filter(None, reasons), None)
+        for child in self:
+            if (why := child.requests.why_closed(request_id)) is not None:
+                return why
+        return self._closed.get(request_id)
 
     def closed(self) -> Iterator[tuple[str, RequestProblem]]:
         """The requests of children that have ended, and why they are open no more."""
         yield from self._closed.items()
 
     def kept(self) -> list[InputRequestEvent]:
-        """The open requests of all children that a snapshot holds, whether they run or have failed."""
+        """The open requests of all children that a snapshot holds, running or failed."""
         found: list[InputRequestEvent] = []
         for _, record in self._owner.machine.children:
             found += _unanswered(record) if record.asks is None else record.asks()

@@ -1,8 +1,8 @@
 """What an exception that came out of a step means. Pure functions.
 
-Cancellations and failures may arrive mixed: a cleanup that fails while it is cancelled comes as a group
-of both on trio and as the bare error on asyncio. The cancellations are split out; a group with a single
-error left is unwrapped, whoever made it; a larger one stays a group.
+Cancellations and failures may arrive mixed: a cleanup that fails while it is cancelled comes as a
+group of both on trio and as the bare error on asyncio. The cancellations are split out; a group
+with a single error left is unwrapped, whoever made it; a larger one stays a group.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _unwrap(error: BaseException) -> BaseException:
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Whether an error is for the whole program, and neither retried nor handled by an error step."""
+    """Whether an error is for the whole program: neither retried nor handled by an error step."""
     if isinstance(error, BaseExceptionGroup):
         return any(map(is_fatal, cast("Group", error).exceptions))
     return isinstance(error, (KeyboardInterrupt, SystemExit))

@@ -73,10 +73,10 @@ class Run(Generic[R]):
             result = await run.result()
 
     Leaving the block waits for the run. An exception in the block cancels the run and is raised
-    itself; an outer cancellation cancels it. A run that fails does not cancel the block: its error is
-    raised by :meth:`result`, or on leaving if nobody fetched it. A run that could only go on with the
-    handle's help (paused, waiting for input, idle for external events) is suspended on leaving, which
-    raises the error that carries the snapshot.
+    itself; an outer cancellation cancels it. A run that fails does not cancel the block: its error
+    is raised by :meth:`result`, or on leaving if nobody fetched it. A run that could only go on
+    with the handle's help (paused, waiting for input, idle for external events) is suspended on
+    leaving, which raises the error that carries the snapshot.
 
     All synchronous methods belong to the event loop's thread.
     """
@@ -213,8 +213,8 @@ class Run(Generic[R]):
 
         Dispatch stops. Running steps have ``grace`` seconds to finish; then they are cancelled, and
         what they were handling will be delivered again without an attempt used up. Worker threads
-        can't be cancelled and are waited for. If this call is itself cancelled, the run is suspended
-        without further grace.
+        can't be cancelled and are waited for. If this call is itself cancelled, the run is
+        suspended without further grace.
 
         Args:
             grace: seconds.

@@ -1,19 +1,21 @@
 """Lanes: tasks that run one invocation after another.
 
-The runner does not start a task per event. A lane takes the next invocation from the machine, runs it,
-reports how it ended and goes on with the next. Before it runs a step while more work waits, it sees to
-it that a spare lane is scheduled; the spare gets to run only if this one suspends. Steps that do not
-suspend share one task, each suspended step costs one spawn, and concurrency has no bound but the steps'
-limits.
+The runner does not start a task per event. A lane takes the next invocation from the machine, runs
+it, reports how it ended and goes on with the next. Before it runs a step while more work waits, it
+sees to it that a spare lane is scheduled; the spare gets to run only if this one suspends. Steps
+that do not suspend share one task, each suspended step costs one spawn, and concurrency has no
+bound but the steps' limits.
 
 A lane must be invisible to a step:
 
-* It awaits the step plainly, inside the scope that its task has anyway; to cancel a step is to cancel
+* It awaits the step plainly, inside the scope that its task has anyway; to cancel a step is to
+  cancel
   its lane while the step runs. It never awaits between taking an invocation and running it.
 * It is reused only if spotless: not cancelled, its context unchanged, no cancellation request left
   over. Otherwise it retires and another takes its place.
 * It never runs a step inside an ``except`` block, where a ``raise`` would mean something else.
-* It lets the event loop have its turn on a budget, so that steps that never suspend can't starve it or
+* It lets the event loop have its turn on a budget, so that steps that never suspend can't starve it
+  or
   outrun a cancellation. A spare that gets to run in such a turn only waits for the next.
 * A scope that a step left open surfaces when the lane ends; it then tells its recent steps.
 """
@@ -54,8 +56,8 @@ class Lane:
     """One task that runs invocations.
 
     A scope or task group that a step left open, or one of another's that it closed, surfaces as a
-    ``RuntimeError`` at the end of the task; the runner makes it the run's, with a note that names the
-    steps of :attr:`recent`.
+    ``RuntimeError`` at the end of the task; the runner makes it the run's, with a note that names
+    the steps of :attr:`recent`.
 
     Attributes:
         recent: the names of the steps it ran last.

@@ -43,7 +43,7 @@ class Requests:
             yield request.request_id, "withdrawn"
 
     def why_closed(self, request_id: str) -> RequestProblem | None:
-        """Why a request of this run or of a child run is open no more; ``None`` if there was none."""
+        """Why a request of this run or of a child is open no more; ``None`` if there was none."""
         runner = self._runner
         own = runner.machine.closed_requests.get(request_id)
         return own or runner.children.why_closed(request_id)

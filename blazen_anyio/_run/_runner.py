@@ -1,10 +1,10 @@
 """The runner: carries out what the machine decides. The only place that starts tasks.
 
-``drive`` is one run from its first to its last task: it opens the task group of the steps, follows the
-machine's deadlines with one timer, and returns when every attempt has been reported. It raises nothing
-but an outer cancellation: how the run ended is in the machine. What steps, contexts and the handle
-want comes in through the parts (attempts, waiting, requests, children), always in the event loop's
-thread, and follows one pattern: tell the machine, then :meth:`Runner.after_input`.
+``drive`` is one run from its first to its last task: it opens the task group of the steps, follows
+the machine's deadlines with one timer, and returns when every attempt has been reported. It raises
+nothing but an outer cancellation: how the run ended is in the machine. What steps, contexts and the
+handle want comes in through the parts (attempts, waiting, requests, children), always in the event
+loop's thread, and follows one pattern: tell the machine, then :meth:`Runner.after_input`.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ class Runner:
         Raises nothing but a cancellation from outside, after the run has been cancelled by it.
         """
         try:
-            await checkpoint_if_cancelled()  # before any step, whose first part would run all the same
+            # Before any step, whose first part would run all the same.
+            await checkpoint_if_cancelled()
             if self.hosts is None:
                 await self._drive_steps()
             else:
@@ -177,16 +178,17 @@ class Runner:
     def stop(self) -> None:
         """The run has ended, or its tasks are being cancelled: dispatch nothing more.
 
-        Called before any lane can take more. A group that neither the runner nor anybody outside has
-        cancelled cancels itself, when one of its tasks has broken; with what is known only later.
+        Called before any lane can take more. A group that neither the runner nor anybody outside
+        has cancelled cancels itself, when one of its tasks has broken; with what is known only
+        later.
         """
         group = self._group
         if self.stopping or group is None or not group.cancel_scope.cancel_called:
             self.machine.cancel(self.clock())
         elif self.machine.outcome is None:
             self._broken = WorkflowError(
-                "a task of the run broke, most likely over a cancel scope or task group that a step "
-                f"left open; the steps that ran last: {self._last_steps()}"
+                "a task of the run broke, most likely over a cancel scope or task group that a "
+                f"step left open; the steps that ran last: {self._last_steps()}"
             )
             self.machine.fail(self._broken, self.clock())
 

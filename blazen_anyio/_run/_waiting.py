@@ -75,7 +75,9 @@ class Waiting:
 
     def wake(self, delivery: Delivery) -> None:
         """A step has its slot back."""
-        self._waiters[delivery].ready.set()
+        waiter = self._waiters.get(delivery)
+        if waiter is not None:  # else it is being cancelled and waits no more
+            waiter.ready.set()
 
     def offer(self, record: Record) -> None:
         """Let the waiting steps judge an event, first come, first served."""

@@ -275,7 +275,7 @@ def _children_in(tables: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def requests_in(data: Any) -> list[InputRequestEvent]:
-    """The open requests in what ``to_data`` has returned, as :attr:`Snapshot.requests` shows them."""
+    """The open requests in what ``to_data`` returned, as :attr:`Snapshot.requests` has them."""
     return list(map(_plain_request, _requests_in(data)))
 
 

@@ -334,6 +334,32 @@ async def test_a_generator_cancelled_between_yields_is_thrown_the_cancellation()
     assert seen == [anyio.get_cancelled_exc_class()]
 
 
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_a_generator_that_swallows_the_cancellation_ends_all_the_same(goes_on: bool) -> None:
+    """Also if it yields once more: that event goes nowhere."""
+    log = Log()
+
+    @step
+    async def pages(ev: StartEvent) -> AsyncIterator[Work]:
+        try:
+            while True:
+                yield Work()
+        except anyio.get_cancelled_exc_class():
+            log("swallowed")
+            if goes_on:
+                yield Work()
+                log("never")
+
+    @step(max_pending=1, max_concurrency=1)
+    async def work(ev: Work) -> StopEvent | None:
+        await anyio.sleep_forever()
+
+    with anyio.move_on_after(1) as scope:
+        await Workflow("w", [pages, work]).run()
+    assert scope.cancelled_caught
+    assert log.lines == ["swallowed"]
+
+
 async def test_a_thread_is_waited_for() -> None:
     log = Log()
     release = threading.Event()

@@ -552,6 +552,32 @@ async def test_ctx_fan_out_opens_a_scope_for_each_call() -> None:
     assert await workflow.run() == {"[1, 2]", "[]", "[3]"}
 
 
+async def test_ctx_fan_out_before_a_wait_belongs_to_the_success_of_the_attempt() -> None:
+    """What is sent leaves before the wait; a fan-out does not."""
+    log = Log()
+
+    @step(waits=[Other])
+    async def begin(ev: StartEvent, ctx: Context) -> list[Work] | Note | None:
+        ctx.fan_out([Work(1)])
+        ctx.send_event(Note("sent"))
+        await ctx.wait_for_event(Other)
+        log("waited")
+        return None
+
+    @step
+    async def note(ev: Note) -> Other:
+        log(ev.text)
+        return Other()
+
+    @step
+    async def quick(ev: Work) -> Done:
+        log("work")
+        return Done(ev.n)
+
+    assert await Workflow("w", [begin, note, quick, gather]).run() == [1]
+    assert log.lines == ["sent", "waited", "work"]
+
+
 async def test_returning_none_opens_no_scope() -> None:
     @step
     async def begin(ev: StartEvent) -> list[Work] | Other | None:

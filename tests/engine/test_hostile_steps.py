@@ -128,6 +128,23 @@ async def test_a_leaked_value_that_can_not_be_compared_counts_as_a_leak() -> Non
     assert await chain(leak, clean_of_it).run() == "clean"
 
 
+async def test_a_changed_variable_that_can_not_be_compared_counts_as_a_leak() -> None:
+    """There was one from the start, and a step has put another in its place."""
+    first = Incomparable()
+
+    async def change() -> None:
+        LEAK.set(Incomparable())
+
+    async def look() -> bool:
+        return LEAK.get(None) is first
+
+    token = LEAK.set(first)
+    try:
+        assert await chain(change, look).run() is True
+    finally:
+        LEAK.reset(token)
+
+
 async def test_a_value_that_can_not_be_compared_may_be_there_from_the_start() -> None:
     """The context that a run begins with is compared with itself only."""
 

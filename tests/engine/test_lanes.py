@@ -11,6 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from blazen_anyio import StartEvent, StepFailed, StopEvent, Workflow, step
+from blazen_anyio._run._lanes import Lane
 from blazen_anyio._run._runner import Runner
 
 from .kit import Done, Log, Note, Work, current_task, pass_time
@@ -194,6 +195,13 @@ async def test_while_a_step_is_suspended_the_next_ones_run() -> None:
 
     await Workflow("w", [begin, first, second, third]).run()
     assert log.lines == ["first begins", "second", "third", "first goes on"]
+
+
+def test_the_end_of_the_event_loop_is_no_failure_of_a_step() -> None:
+    """Python closes what is suspended then; nothing may be awaited or reported any more."""
+    lane = Lane(None)  # type: ignore[arg-type]
+    with pytest.raises(GeneratorExit):
+        lane._report(None, GeneratorExit())  # type: ignore[arg-type]
 
 
 async def test_a_step_runs_outside_of_every_except_block() -> None:

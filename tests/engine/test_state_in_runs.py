@@ -272,6 +272,21 @@ async def test_keys_can_be_removed() -> None:
     assert await Workflow("w", [begin, remove, end]).run() == {"c": 3}
 
 
+async def test_state_can_be_updated_in_place_but_not_replaced() -> None:
+    @step
+    async def begin(ev: StartEvent, ctx: Context) -> Work:
+        ctx.state |= {"a": 1}
+        with pytest.raises(AttributeError, match="keys"):
+            ctx.state = {"b": 2}  # type: ignore[assignment]
+        return Work()
+
+    @step
+    async def end(ev: Work, ctx: Context) -> StopEvent:
+        return StopEvent(result=dict(ctx.state))
+
+    assert await Workflow("w", [begin, end]).run() == {"a": 1}
+
+
 async def test_state_used_after_the_attempt_is_an_error() -> None:
     kept = []
 

@@ -270,6 +270,38 @@ async def test_keywords_are_the_data_of_a_plain_start_event() -> None:
     assert await Workflow("w", [only]).run() == {}
 
 
+async def test_keywords_are_the_data_where_plain_and_typed_start_events_are_accepted() -> None:
+    @step
+    async def plain(ev: StartEvent) -> StopEvent:
+        return StopEvent(result=(type(ev).__name__, dict(ev.data)))
+
+    @step
+    async def typed(ev: Ask) -> None:
+        return None
+
+    workflow = Workflow("w", [plain, typed])
+    assert await workflow.run(a=1) == ("StartEvent", {"a": 1})
+    assert await workflow.run(Ask(name="Ada")) == ("Ask", {})
+
+
+async def test_a_workflow_shows_its_name_and_its_graph() -> None:
+    workflow = Workflow("greeting", [greet], stop=Answer)
+    assert workflow.name == "greeting"
+    assert "greeting" in repr(workflow)
+    assert "greet" in workflow.graph.to_mermaid()
+
+
+async def test_a_run_may_be_made_inside_a_step_of_another() -> None:
+    """As a call like any other; it is cancelled with the step."""
+    inner = Workflow("greeting", [greet], stop=Answer)
+
+    @step
+    async def outer(ev: StartEvent) -> StopEvent:
+        return StopEvent(result=(await inner.run(name="Ada")).text)
+
+    assert await Workflow("outer", [outer]).run() == "Hello, Ada!"
+
+
 async def test_any_accepted_event_may_start_a_run() -> None:
     @step
     async def begin(ev: StartEvent) -> Work:

@@ -104,6 +104,29 @@ async def test_waiters_are_served_first_come_first_served_and_one_event_each() -
         assert await run.result() == ["0 by c", "1 by b", "2 by a"]
 
 
+async def test_waiters_for_different_types_do_not_disturb_each_other() -> None:
+    @step
+    async def begin(ev: StartEvent) -> list[Work]:
+        return [Work(0), Work(1)]
+
+    @step(waits=[Approved, Note])
+    async def wait(ev: Work, ctx: Context) -> Done:
+        if ev.n == 0:
+            return Done((await ctx.wait_for_event(Approved)).amount)
+        return Done(len((await ctx.wait_for_event(Note)).text))
+
+    @step
+    async def gather(done: list[Done]) -> StopEvent:
+        return StopEvent(result=[each.n for each in done])
+
+    workflow = Workflow("w", [begin, wait, gather], external=[Approved, Note])
+    async with workflow.start() as run:
+        await settle()
+        run.send_event(Note("four"))
+        run.send_event(Approved("Ada", 7))
+        assert await run.result() == [7, 4]
+
+
 async def test_where_chooses_and_leaves_the_others_to_others() -> None:
     @step
     async def begin(ev: StartEvent) -> tuple[Work, Other]:

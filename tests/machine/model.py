@@ -533,9 +533,7 @@ class Model:
                 return True
         return False
 
-    def _unaccepted(
-        self, events: Sequence[Event], scope: MScope, opener: StepPlan | None
-    ) -> bool:
+    def _unaccepted(self, events: Sequence[Event], scope: MScope, opener: StepPlan | None) -> bool:
         return any(not self._accepted(event, scope, opener) for event in events)
 
     def _accepted(self, event: Event, scope: MScope, opener: StepPlan | None) -> bool:

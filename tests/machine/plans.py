@@ -151,9 +151,7 @@ def _failures(build: _Building, i: int, after: type[Event]) -> None:
 
 
 def _nested(build: _Building, i: int, after: type[Event]) -> None:
-    build.add(
-        step(f"outer{i}", IN[i], gathers=[f"sum{i}"], **build.options()), (), fans=(ITEM[i],)
-    )
+    build.add(step(f"outer{i}", IN[i], gathers=[f"sum{i}"], **build.options()), (), fans=(ITEM[i],))
     build.add(
         step(f"inner{i}", ITEM[i], gathers=[f"part{i}"], **build.options()),
         (DONE[i],),

@@ -1,12 +1,13 @@
 """Hypothesis drives the machine through randomly drawn plans, next to the model of it.
 
-After every input the two are compared: outcome, queue, counts, scopes, joins, requests, waits, mailbox,
-state, cancels, deadlines, and the deltas against the snapshot. That nothing is lost or handled twice,
-that limits hold, work is conserved and gathers fire once follows, because it holds in the model by
-construction. At the end the run and a restored copy of it are brought to their end with the same
-choices: they must handle the same in the same order. Deeper: ``HYPOTHESIS_PROFILE=thorough``.
+After every input the two are compared: outcome, queue, counts, scopes, joins, requests, waits,
+mailbox, state, cancels, deadlines, and the deltas against the snapshot. So nothing is lost or
+handled twice, limits hold, work is conserved and gathers fire once: it is so in the model, whose
+rules say little else. At the end the run and a restored copy of it are brought to their end with
+the same choices: they must handle the same in the same order.
 
 A rule that can't be applied does some ordinary work instead, so that no step is wasted.
+Deeper: ``HYPOTHESIS_PROFILE=thorough``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .plans import Ping, Scenario, scenarios
 from .twin import Sends, Twin
 
 DRAW = st.data()
+STEERING = ("pause", "resume", "resume", "suspend", "cancel", "close")
 
 
 class MachineRules(RuleBasedStateMachine):
@@ -249,7 +251,7 @@ class MachineRules(RuleBasedStateMachine):
     def advance(self, seconds: float) -> None:
         self.twin.advance(seconds)
 
-    @rule(data=DRAW, how=st.sampled_from(["pause", "resume", "resume", "suspend", "cancel", "close"]))
+    @rule(data=DRAW, how=st.sampled_from(STEERING))
     def steer(self, data: Any, how: str) -> None:
         if how in ("pause", "resume") or self.seldom(data):
             self.twin.steer(how)
@@ -286,9 +288,7 @@ class MachineRules(RuleBasedStateMachine):
         copy.go_on(twin.now)
         for delivery in [each for each in twin.attempts if each.doom == "discard"]:
             twin.release(delivery)
-        original = Course(
-            twin.machine, self.scenario, twin.known, list(twin.attempts), twin.now
-        )
+        original = Course(twin.machine, self.scenario, twin.known, list(twin.attempts), twin.now)
         copied = Course(copy, self.scenario, twin.known, [], twin.now)
         original.run()
         copied.run()

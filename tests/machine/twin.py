@@ -153,9 +153,7 @@ class Twin:
     def respond(self, request: MRequest, n: int) -> None:
         self._note(f"respond to {request.event.prompt}")
         request_id = next(
-            each.request_id
-            for each in self.machine.requests
-            if each.prompt == request.event.prompt
+            each.request_id for each in self.machine.requests if each.prompt == request.event.prompt
         )
         response = InputResponseEvent(request_id, n)
         self.machine.respond(request_id, n, self.now)

@@ -1,8 +1,9 @@
 """What the shapes are made with: steps that count what they hold open, and can be made to fail.
 
 Every step of a shape runs its body inside :meth:`Kit.attempt`. So after a run has ended in whatever
-way, ``open`` must be zero: each attempt that began has finished its cleanup. A fault planned for the
-n-th attempt strikes at its start, or at its end, after all that the attempt has sent and written.
+way, ``open`` must be zero: each attempt that began has finished its cleanup. A fault planned for
+the n-th attempt strikes at its start, or at its end, after all that the attempt has sent and
+written.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Kit:
         return Workflow(name, steps, lanes=self.lanes, **options)
 
     def attempt(self) -> Attempt:
-        """The context of one attempt: ``with`` does not suspend, ``async with`` cleans up slowly."""
+        """The context of one attempt: ``with`` never suspends, ``async with`` cleans up slowly."""
         return Attempt(self)
 
     def begin(self) -> int:

@@ -1,7 +1,7 @@
 """Acting before any one step of the event loop, on both backends.
 
-A *scheduler step* is one turn of one task on trio, and one handle of the event loop on asyncio (a turn
-of a task, or a callback). What is done before one is what another task could have done there.
+A *scheduler step* is one turn of one task on trio, and one handle of the event loop on asyncio (a
+turn of a task, or a callback). What is done before one is what another task could have done there.
 
 On trio the order of tasks is seeded, so that a step number means the same in each run.
 """

@@ -2,10 +2,10 @@
 
 A shape is a workflow with the one result that each run of it has to have, come what may.
 
-A result is the same in whatever order the steps of a shape happen to run, and whatever is cancelled,
-repeated or resumed on the way. It counts what must happen exactly once (``handled``), so that what is
-lost and what is done twice both show. Sleeps are virtual. What waits for ever is cancelled by the
-shape itself.
+A result is the same in whatever order the steps of a shape happen to run, and whatever is
+cancelled, repeated or resumed on the way. It counts what must happen exactly once (``handled``), so
+that what is lost and what is done twice both show. Sleeps are virtual. What waits for ever is
+cancelled by the shape itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Cancelled at whatever scheduler step, a run leaves nothing behind and can go on from its snapshots.
+"""Cancelled at any scheduler step, a run leaves nothing and can go on from its snapshots.
 
-It is cancelled by a scope around it, through its handle, by a scope around ``workflow.run()``, and on
-asyncio by ``Task.cancel()``. Snapshots are taken just before, and after the end: both go on to the same
-result.
+It is cancelled by a scope around it, through its handle, by a scope around ``workflow.run()``, and
+on asyncio by ``Task.cancel()``. Snapshots are taken just before, and after the end: both go on to
+the same result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Suspended at whatever scheduler step, with or without time to finish, a run goes on as it would have."""
+"""Suspended at any scheduler step, a run goes on as it would have."""
 
 from __future__ import annotations
 

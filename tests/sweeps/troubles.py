@@ -1,4 +1,4 @@
-"""Shapes with more than one way to go wrong: retries, error steps, conflicts, threads, waits, humans."""
+"""Shapes with more ways to go wrong: retries, error steps, conflicts, threads, humans."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from blazen_anyio import (
     Workflow,
 )
 
-from .kit import InjectedError, Kit
+from .kit import Kit
 from .shape import (
     Approved,
     Done,
@@ -129,7 +129,7 @@ def error_steps(kit: Kit) -> Workflow[Any]:
     async def mend(failure: StepFailed, ctx: Context) -> Done:
         async with kit.attempt():
             await checkpoint()
-            assert failure.error_type.endswith("FlakyError")
+            assert failure.error_type.endswith(("FlakyError", "InjectedError"))
             count(ctx)
             assert isinstance(failure.event, Work)
             return Done(-failure.event.n)
