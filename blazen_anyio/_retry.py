@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, cast
 
 import attrs
 
@@ -31,11 +32,11 @@ def _check_attempts(instance: object, attribute: attrs.Attribute[int], value: in
         raise ValueError(f"Retry(max_attempts=...) takes a whole number from 1, not {value!r}")
 
 
-def _check_on(instance: object, attribute: attrs.Attribute[RetryOn], value: object) -> None:
-    kinds = value if isinstance(value, tuple) else (value,)
+def _check_on(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    kinds = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (value,)
     if all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
         return
-    if isinstance(value, tuple) or isinstance(value, type) or not callable(value):
+    if isinstance(value, (tuple, type)) or not callable(value):
         raise TypeError(
             f"Retry(on=...) takes an exception class, a tuple of them or a predicate, not {value!r}"
         )

@@ -175,8 +175,9 @@ class _Builder:
 
     def _next(self, place: int, results: Results) -> Event:
         if place + 1 == len(self._reached):
-            return StopEvent(result={key: value for key, value in results.items() if key !=
-            "start"})
+            return StopEvent(
+                result={key: value for key, value in results.items() if key != "start"}
+            )
         event: Event = self._reached[place + 1](results)
         return event
 

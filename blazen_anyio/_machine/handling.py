@@ -107,8 +107,11 @@ class Handling:
             return
         if self._ledger.plan.timeout is not None:
             self._life.account(now)
-        if outputs is None and isinstance(returned, Event) and self._pass_on(delivery, returned,
-        now):
+        if (
+            outputs is None
+            and isinstance(returned, Event)
+            and self._pass_on(delivery, returned, now)
+        ):
             return
         unaccepted = self._find_unaccepted(delivery, returned, outputs)
         if unaccepted is not None:

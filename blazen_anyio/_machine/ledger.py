@@ -460,7 +460,7 @@ class Ledger:
         self.ending = self.outcome = outcome
 
     def commit(self) -> None:
-        """Close the change under way: number it, cut its delta, let out its effects or hold them."""
+        """Close the change under way: number it, cut its delta, let out or hold its effects."""
         self.sequence += 1
         if self.journal is None:
             return

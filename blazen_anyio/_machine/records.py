@@ -21,8 +21,8 @@ from .._events import Event, InputRequestEvent, StopEvent
 __all__ = [
     "ROOT",
     "ChildRow",
-    "Delta",
     "DeliveryRow",
+    "Delta",
     "EffectRow",
     "EventRow",
     "JoinRow",

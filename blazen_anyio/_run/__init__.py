@@ -3,17 +3,17 @@
 from ._bodies import Body
 from ._handle import Run, RunStatistics, StepStatistics
 from ._history import History
+from ._options import InputHandler, RunOptions
 from ._outcomes import outcome_of
 from ._resources import Hosts
-from ._options import InputHandler, RunOptions
 from ._runner import Runner
 from ._streams import EventStream
 
 __all__ = [
     "Body",
     "EventStream",
-    "Hosts",
     "History",
+    "Hosts",
     "InputHandler",
     "Run",
     "RunOptions",

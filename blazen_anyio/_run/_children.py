@@ -88,7 +88,7 @@ class Children:
 
     def __init__(self, owner: Runner) -> None:
         self._owner = owner
-        self._running: dict[Runner, Delivery] = {}
+        self._running: dict[Runner, tuple[Delivery, Child]] = {}
         self._siblings: dict[Delivery, _Siblings] = {}
         self._restored = owner.machine.children
         self._closed: dict[str, RequestProblem] = {}
@@ -102,7 +102,7 @@ class Children:
     async def drive(self, child: Runner, record: Child, delivery: Delivery) -> None:
         """Run a child to its end, inside the step that handles ``delivery``."""
         record.save, record.asks = child.save, child.requests.kept
-        self._running[child] = delivery
+        self._running[child] = delivery, record
         self._siblings.setdefault(delivery, _Siblings(set(), set())).running.add(child)
         self.settle(delivery)
         try:
@@ -115,7 +115,7 @@ class Children:
             self._ended(child)
 
     def _ended(self, child: Runner) -> None:
-        delivery = self._running.pop(child)
+        delivery, _ = self._running.pop(child)
         siblings = self._siblings[delivery]
         siblings.running.discard(child)
         siblings.resting.discard(child)
@@ -128,10 +128,13 @@ class Children:
             del self._closed[next(iter(self._closed))]
 
     def stirred(self, child: Runner) -> None:
-        """A child has been told something: see whether it now waits for the outside."""
-        delivery = self._running.get(child)
-        if delivery is None:
+        """A child has been told something: see whether it has completed, or waits for the outside."""
+        if child not in self._running:
             return
+        delivery, record = self._running[child]
+        outcome = child.machine.outcome
+        if outcome is not None and outcome.event is not None and record.result is None:
+            self._owner.machine.end_child(record, outcome.event, self._owner.clock())
         resting = self._siblings[delivery].resting
         if child.machine.at_rest != (child in resting):
             resting ^= {child}
@@ -162,9 +165,7 @@ class Children:
                 return True
         for record in self._dormant():
             if any(each.request_id == request_id for each in _unanswered(record)):
-                self._owner.machine.answer_child(
-                    record, request_id, response, self._owner.clock()
-                )
+                self._owner.machine.answer_child(record, request_id, response, self._owner.clock())
                 return True
         return False
 

@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import Context as ContextVars
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
@@ -212,9 +213,7 @@ class Lane:
         task = self._host
         if task is None or not task.cancelling() or cancelled_from_outside():
             return
-        try:
+        with suppress(asyncio.CancelledError):
             await checkpoint()  # absorbs a request that has not been delivered yet
-        except asyncio.CancelledError:
-            pass
         while task.cancelling():
             task.uncancel()

@@ -336,8 +336,7 @@ class Runner:
 
     def suspend(self) -> None:
         """Cancel what runs, to be delivered again, and end the run with a snapshot to come."""
-        running = (self.steps[delivery.step.index] for delivery in self.machine.running)
-        threads = sorted({body.name for body in running if body.kind == "sync"})
+        threads = sorted(set(self._threaded()))
         if threads:
             logger.warning(
                 "run %s is being suspended and waits for the worker threads of: %s",
@@ -346,6 +345,14 @@ class Runner:
             )
         self.machine.suspend(self.clock())
         self.after_input()
+
+    def _threaded(self) -> Iterator[str]:
+        """The names of the steps that run in worker threads, those of child runs too."""
+        for delivery in self.machine.running:
+            if self.steps[delivery.step.index].kind == "sync":
+                yield delivery.step.name
+        for child in self.children:
+            yield from child._threaded()
 
     def line(self) -> Iterator[Runner]:
         """This run and those around it, innermost first."""

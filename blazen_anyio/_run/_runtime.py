@@ -83,11 +83,8 @@ class StepRuntime:
         if record.result is None:
             inner = self._make_child(child, record, first)
             await runner.children.drive(inner, record, delivery)
-            outcome = inner.machine.outcome
-            if outcome is None or outcome.event is None:
+            if record.result is None:
                 return outcome_of(inner)
-            runner.machine.end_child(record, outcome.event, runner.clock())
-            runner.after_input()
         return result_of(record.result)
 
     def _make_child(self, child: Workflow[Any], record: Child, first: Event) -> Runner:

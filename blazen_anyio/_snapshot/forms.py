@@ -16,8 +16,17 @@ import attrs
 from .._codec import Codec, Malformed, Reader, escape_text, kind_of, unescape_text
 from .._events import Event, InputRequestEvent, StopEvent
 
-__all__ = ["ANSWERS", "CHILD", "NAME", "WORKFLOW", "Form", "Loading", "Saving", "form_of",
-"is_event_data"]
+__all__ = [
+    "ANSWERS",
+    "CHILD",
+    "NAME",
+    "WORKFLOW",
+    "Form",
+    "Loading",
+    "Saving",
+    "form_of",
+    "is_event_data",
+]
 
 _MOST = 2**53
 

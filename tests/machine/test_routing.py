@@ -159,9 +159,10 @@ def test_unhandled_events_are_dropped_without_a_trace_if_the_workflow_says_so() 
 
 
 def test_a_gathered_type_outside_every_bound_scope_counts_as_unhandled() -> None:
-    driver = Driver(FAN).start()
-    driver.succeed("split", (Done(1),))
-    assert isinstance(driver.error, NoHandlerError)
+    for returned in (Done(1), (Done(1),)):
+        driver = Driver(FAN).start()
+        driver.succeed("split", returned)
+        assert isinstance(driver.error, NoHandlerError)
 
 
 def test_an_event_of_a_gather_may_go_to_another_step_outside_the_scope() -> None:

@@ -286,6 +286,8 @@ class MachineRules(RuleBasedStateMachine):
         twin.take_all()
         copy = Machine.restore(twin.plan, "run", twin.machine.snapshot(twin.now), twin.now)
         copy.go_on(twin.now)
+        if not twin.model.open:
+            copy.close(twin.now)
         for delivery in [each for each in twin.attempts if each.doom == "discard"]:
             twin.release(delivery)
         original = Course(twin.machine, self.scenario, twin.known, list(twin.attempts), twin.now)

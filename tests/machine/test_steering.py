@@ -347,6 +347,24 @@ def test_a_child_run_is_kept_with_its_invocation_until_that_is_handled() -> None
     assert again.snapshot().children == {}
 
 
+def test_an_answer_to_a_child_that_has_not_begun_again_is_kept_for_it() -> None:
+    driver = Driver(PLAN).start()
+    child = driver.machine.begin_child(driver.find("go"), "inner", 0.0)
+    child.save = lambda: {"saved": 1}
+    again = driver.restored()
+    ((go, same),) = again.machine.children
+    assert go.step.name == "go"
+    assert same.is_dormant
+    again.machine.answer_child(same, "request", "yes", 0.0)
+    again._after()
+    last = again.restored()
+    ((_, kept),) = last.machine.children
+    assert kept.answers == {"request": "yes"}
+    last.machine.end_child(kept, StopEvent(), 0.0)
+    assert last.machine.children == []
+    assert not kept.is_dormant
+
+
 def test_a_later_attempt_runs_its_children_anew() -> None:
     driver = Driver(PLAN).start()
     child = driver.machine.begin_child(driver.find("go"), "inner", 0.0)
@@ -441,6 +459,17 @@ def test_an_attempt_ends_while_its_children_rest() -> None:
     assert isinstance(driver.error, WorkflowStalledError)
 
 
+def test_an_attempt_may_begin_to_wait_while_its_children_rest() -> None:
+    driver = Driver(PLAN).start()
+    go = driver.find("go")
+    driver.machine.rest(go, True, 0.0)
+    assert not driver.machine.busy
+    driver.ask("go")
+    driver.respond(driver.shown[0].request_id, 1)
+    assert driver.take_all() == ["go"]
+    assert driver.machine.busy
+
+
 # ---- what can be read --------------------------------------------------------------------------
 
 
@@ -461,6 +490,19 @@ def test_state_and_versions_tell_which_commit_wrote_a_key() -> None:
     driver.succeed("work", writes={"b": 1}, removes=frozenset({"a"}))
     assert driver.machine.state == {"b": 1}
     assert driver.machine.versions == {"a": 3, "b": 3}
+
+
+def test_a_runner_is_told_when_it_has_more_to_do_than_to_take_the_next() -> None:
+    machine = Driver(PLAN).machine
+    assert not machine.answers_requests
+    machine.start(Go(), 0.0)
+    assert not machine.wants_attention
+    machine.send(Note(), 0.0)
+    assert machine.wants_attention  # an event is offered
+    machine.orders.clear()
+    assert not machine.wants_attention
+    machine.cancel(0.0)
+    assert machine.wants_attention
 
 
 # ---- facts -------------------------------------------------------------------------------------

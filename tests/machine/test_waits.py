@@ -290,6 +290,7 @@ def test_an_answer_to_no_open_request_is_refused_with_the_reason_and_changes_not
     driver.ask("go", "again")
     second = driver.shown[1].request_id
     driver.respond(second, 1)
+    assert driver.machine.closed_requests == {first: "withdrawn", second: "answered"}
     before = driver.snapshot()
     for request_id, reason in (("x", "unknown"), (first, "withdrawn"), (second, "answered")):
         with pytest.raises(UnknownRequestError) as caught:

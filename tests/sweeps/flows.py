@@ -27,7 +27,6 @@ from .shape import (
 )
 
 
-
 @shape(result=[10, 10])
 def chain(kit: Kit) -> Workflow[Any]:
     """Hops that do not suspend, between hops that do."""

@@ -71,9 +71,7 @@ def numbers(total: int, share: int, seed: object) -> Iterable[int]:
     return sorted({1 + int((each + offset) * total / share) for each in range(share)})
 
 
-async def sweep(
-    case: Case, steps: Steps, share: int, at: Callable[[int], Awaitable[bool]]
-) -> None:
+async def sweep(case: Case, steps: Steps, share: int, at: Callable[[int], Awaitable[bool]]) -> None:
     """Do something at each scheduler step of a run, or a share of them.
 
     Args:
