@@ -69,13 +69,14 @@ class Context:
     step its synchronous methods may be called from the step's thread.
     """
 
-    __slots__ = ("_closed", "_delivery", "_outputs", "_runtime", "_state", "_threaded")
+    __slots__ = ("_closed", "_delivery", "_once", "_outputs", "_runtime", "_state", "_threaded")
 
     def __init__(self, runtime: Runtime, delivery: Delivery, threaded: bool = False) -> None:
         self._runtime = runtime
         self._delivery = delivery
         self._threaded = threaded
         self._closed = False
+        self._once: set[str] | None = None
         self._state: State | None = None
         self._outputs: Outputs | None = None
 
@@ -289,13 +290,28 @@ class Context:
 
         Args:
             key: unique within the step.
-            fn: called with ``args``; its result has to be one that state could hold.
+            fn: called with ``args``; its result has to be one that state could hold. If it raises,
+                it has not been done, and the key may be used again.
 
         Raises:
+            DefinitionError: the attempt has used the key already.
             StateValueError: the result can't be kept.
         """
         self._check_open()
-        return cast("T", await self._runtime.once(self._delivery, key, fn, args))
+        used = self._once
+        if used is None:
+            used = self._once = set()
+        if key in used:
+            raise DefinitionError(
+                f"step {self.step_name!r}",
+                [f"ctx.once({key!r}, ...) twice in one attempt; the second needs a key of its own"],
+            )
+        used.add(key)
+        try:
+            return cast("T", await self._runtime.once(self._delivery, key, fn, args))
+        except BaseException:
+            used.discard(key)
+            raise
 
     # ---- for the runner ------------------------------------------------------------------------
 

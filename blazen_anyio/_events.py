@@ -57,7 +57,7 @@ class Event:
 class StartEvent(Event, event_type="blazen::StartEvent"):
     """Starts a run. ``data`` holds the keyword arguments of ``run``; subclasses have fields."""
 
-    data: Mapping[str, Any] = attrs.field(factory=dict, kw_only=True)
+    data: Mapping[str, Any] = attrs.field(factory=dict[str, Any], kw_only=True)
 
 
 class StopEvent(Event, event_type="blazen::StopEvent"):
@@ -76,7 +76,7 @@ class InputRequestEvent(Event, event_type="blazen::InputRequestEvent"):
     """
 
     prompt: str
-    metadata: Mapping[str, Any] = attrs.field(factory=dict)
+    metadata: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     request_id: str = attrs.field(default="", kw_only=True)
 
 
@@ -96,7 +96,7 @@ class DynamicEvent(Event, event_type="blazen::DynamicEvent"):
     """
 
     event_type: str  # type: ignore[misc]  # the name is the instance's, not the class's
-    data: Mapping[str, Any] = attrs.field(factory=dict)
+    data: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
 
 class StepFailed(Event, event_type="blazen::StepFailed"):

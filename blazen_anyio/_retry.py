@@ -101,6 +101,7 @@ class Retry:
     def _worth_it(self, error: BaseException) -> bool:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             return False
-        if isinstance(self.on, (type, tuple)):
-            return isinstance(error, self.on)
-        return bool(self.on(error))
+        on = self.on
+        if isinstance(on, tuple) or isinstance(on, type):  # noqa: SIM101  # pyright narrows so
+            return isinstance(error, on)
+        return bool(on(error))

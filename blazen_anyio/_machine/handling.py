@@ -9,7 +9,7 @@ attempt used up. What comes of an attempt after the run or its scope has ended i
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from .._events import Event, StepFailed
 from .._exceptions import NoHandlerError, NonDeterministicStepError, StepFailedError
@@ -18,8 +18,8 @@ from .facts import FactKind
 from .ledger import Ledger
 from .lifecycle import Lifecycle
 from .live import Delivery
-from .outcome import Outcome, Outputs
-from .plan import Mode
+from .outcome import Outcome, Outputs, Returned
+from .plan import Mode, StepPlan
 from .routing import Routing
 from .scopes import Scopes
 
@@ -91,7 +91,7 @@ class Handling:
             delivery.time_left = None
 
     def succeeded(
-        self, delivery: Delivery, returned: Any, outputs: Outputs | None, now: float
+        self, delivery: Delivery, returned: Returned, outputs: Outputs | None, now: float
     ) -> None:
         """An attempt has succeeded: commit what it returned, sent and wrote.
 
@@ -241,27 +241,14 @@ class Handling:
         self._life.commit(now)
 
     def _find_unaccepted(
-        self, delivery: Delivery, returned: Any, outputs: Outputs | None
+        self, delivery: Delivery, returned: Returned, outputs: Outputs | None
     ) -> Event | None:
         """The first event of an attempt that nobody would accept; nothing has changed yet."""
-        step, scope = delivery.step, delivery.scope
-        opener = step if step.gathers else None
-        unaccepted = self._routing.unaccepted
-        for sent, _ in outputs.sends if outputs is not None else ():
-            if isinstance(sent, list):
-                found = next(
-                    filter(None, (unaccepted(event, scope, opener) for event in sent)), None
-                )
-            else:
-                found = unaccepted(sent, scope)
-            if found is not None:
-                return found
-        if returned is None:
-            return None
-        if isinstance(returned, Event):
-            return unaccepted(returned, scope)
-        opener = opener if isinstance(returned, list) else None
-        return next(filter(None, (unaccepted(event, scope, opener) for event in returned)), None)
+        for events, opener in _leaving(delivery.step, returned, outputs):
+            for event in events:
+                if self._routing.unaccepted(event, delivery.scope, opener) is not None:
+                    return event
+        return None
 
     def _apply(self, delivery: Delivery, outputs: Outputs, position: int, now: float) -> int:
         """Carry out what an attempt leaves besides its return; return the next free position."""
@@ -296,13 +283,13 @@ class Handling:
         place = (delivery.step.index, ledger.root.id, 0, kind)
         return [entry.record.event for entry in ledger.joins.peek(place, ledger.joins.count(place))]
 
-    def _emit_returned(self, delivery: Delivery, returned: Any, first: int) -> None:
+    def _emit_returned(self, delivery: Delivery, returned: Returned, first: int) -> None:
         scope, branch = delivery.scope, delivery.branch
         if isinstance(returned, Event):
             self._routing.emit(returned, delivery, first, scope, branch)
         elif isinstance(returned, list):
             self._routing.fan_out(returned, delivery, first)
-        else:
+        elif returned is not None:
             for position, event in enumerate(returned, first):
                 self._routing.emit(event, delivery, position, scope, branch)
 
@@ -312,3 +299,16 @@ class Handling:
             step.max_pending is None or self._dispatch.steps[step.index].pending < step.max_pending
             for step in self._ledger.plan.route(event).steps
         )
+
+
+def _leaving(
+    step: StepPlan, returned: Returned, outputs: Outputs | None
+) -> Iterator[tuple[Sequence[Event], StepPlan | None]]:
+    """What an attempt sends and returns, with the step if it opens a scope for it."""
+    opener = step if step.gathers else None
+    for sent, _ in outputs.sends if outputs is not None else ():
+        yield (sent, opener) if isinstance(sent, list) else ((sent,), None)
+    if isinstance(returned, list):
+        yield returned, opener
+    elif returned is not None:
+        yield (returned,) if isinstance(returned, Event) else returned, None

@@ -184,7 +184,7 @@ class Effect:
     def __init__(self, delivery: int, number: int, kind: EffectKind, digest: str) -> None:
         self.delivery = delivery
         self.number = number
-        self.kind = kind
+        self.kind: EffectKind = kind
         self.digest = digest
         self.scope: Scope | None = None
         self.request = ""

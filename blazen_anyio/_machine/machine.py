@@ -297,12 +297,6 @@ class Machine:
         self._routing.answer(event)
         self._life.commit(now)
 
-    # ---- invocations ---------------------------------------------------------------------------
-
-    # ---- early effects -------------------------------------------------------------------------
-
-    # ---- children and memos --------------------------------------------------------------------
-
     # ---- time ----------------------------------------------------------------------------------
 
     def tick(self, now: float) -> None:
@@ -381,10 +375,6 @@ class Machine:
         self._life.tell_end(now)
         self._life.check_idle(now)
 
-    # ---- inside: attempts ----------------------------------------------------------------------
-
-    # ---- inside: early effects -----------------------------------------------------------------
-
     # ---- inside: time --------------------------------------------------------------------------
 
     def _ring(self, kind: str, delivery: Delivery, now: float) -> None:
@@ -409,12 +399,3 @@ class Machine:
             return
         self._ledger.wake(delivery)
         self._routing.emit_due(delivery)
-
-    # ---- inside: the end -----------------------------------------------------------------------
-
-    # ---- inside: facts -------------------------------------------------------------------------
-
-
-def _name(error: BaseException) -> str:
-    kind = type(error)
-    return f"{kind.__module__}.{kind.__qualname__}"

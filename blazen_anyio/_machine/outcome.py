@@ -15,6 +15,7 @@ __all__ = [
     "Order",
     "Outcome",
     "Outputs",
+    "Returned",
     "Show",
 ]
 
@@ -58,6 +59,9 @@ class Offer:
 
 Order = Cancel | Show | Offer
 
+Returned = Event | list[Event] | tuple[Event, ...] | None
+"""What a step returns: a list is a fan-out, a tuple several events without one."""
+
 
 @attrs.define
 class Outputs:
@@ -71,7 +75,9 @@ class Outputs:
             how many of the oldest entries are then taken.
     """
 
-    sends: list[tuple[Event | list[Event], float]] = attrs.field(factory=list)
-    writes: dict[str, Any] = attrs.field(factory=dict)
+    sends: list[tuple[Event | list[Event], float]] = attrs.field(
+        factory=list[tuple[Event | list[Event], float]]
+    )
+    writes: dict[str, Any] = attrs.field(factory=dict[str, Any])
     removes: frozenset[str] = frozenset()
-    collects: dict[str, tuple[bool, int]] = attrs.field(factory=dict)
+    collects: dict[str, tuple[bool, int]] = attrs.field(factory=dict[str, tuple[bool, int]])

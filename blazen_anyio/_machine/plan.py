@@ -149,7 +149,9 @@ class Plan:
     external: tuple[type[Event], ...] = ()
     ignore_unhandled: bool = False
     max_recoveries: int = 100
-    _routes: dict[type[Event] | str, Route] = attrs.field(factory=dict, init=False, repr=False)
+    _routes: dict[type[Event] | str, Route] = attrs.field(
+        factory=dict[type[Event] | str, Route], init=False, repr=False
+    )
 
     def route(self, event: Event) -> Route:
         """Find where ``event`` goes. Worked out once per type and kept."""

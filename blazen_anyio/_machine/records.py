@@ -264,16 +264,18 @@ class StateRow:
 class Tables:
     """All the rows of a run: its snapshot."""
 
-    run: dict[int, RunRow] = attrs.field(factory=dict)
-    events: dict[int, EventRow] = attrs.field(factory=dict)
-    deliveries: dict[int, DeliveryRow] = attrs.field(factory=dict)
-    scopes: dict[int, ScopeRow] = attrs.field(factory=dict)
-    joins: dict[int, JoinRow] = attrs.field(factory=dict)
-    requests: dict[str, RequestRow] = attrs.field(factory=dict)
-    effects: dict[tuple[int, int], EffectRow] = attrs.field(factory=dict)
-    memos: dict[tuple[int, str], MemoRow] = attrs.field(factory=dict)
-    children: dict[tuple[int, int], ChildRow] = attrs.field(factory=dict)
-    state: dict[str, StateRow] = attrs.field(factory=dict)
+    run: dict[int, RunRow] = attrs.field(factory=dict[int, RunRow])
+    events: dict[int, EventRow] = attrs.field(factory=dict[int, EventRow])
+    deliveries: dict[int, DeliveryRow] = attrs.field(factory=dict[int, DeliveryRow])
+    scopes: dict[int, ScopeRow] = attrs.field(factory=dict[int, ScopeRow])
+    joins: dict[int, JoinRow] = attrs.field(factory=dict[int, JoinRow])
+    requests: dict[str, RequestRow] = attrs.field(factory=dict[str, RequestRow])
+    effects: dict[tuple[int, int], EffectRow] = attrs.field(
+        factory=dict[tuple[int, int], EffectRow]
+    )
+    memos: dict[tuple[int, str], MemoRow] = attrs.field(factory=dict[tuple[int, str], MemoRow])
+    children: dict[tuple[int, int], ChildRow] = attrs.field(factory=dict[tuple[int, int], ChildRow])
+    state: dict[str, StateRow] = attrs.field(factory=dict[str, StateRow])
 
     def apply(self, delta: Delta) -> None:
         """Carry out one committed change."""

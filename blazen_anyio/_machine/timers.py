@@ -24,7 +24,7 @@ class Timer:
     def __init__(self, due: float, number: int, kind: TimerKind, delivery: Delivery) -> None:
         self.due = due
         self.number = number
-        self.kind = kind
+        self.kind: TimerKind = kind
         self.delivery: Delivery | None = delivery
 
     def __lt__(self, other: Timer) -> bool:

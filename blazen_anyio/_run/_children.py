@@ -18,7 +18,7 @@ from .._events import Event, InputRequestEvent
 from .._exceptions import RequestProblem
 from .._machine import Child, Delivery
 from .._snapshot import requests_in
-from ._streams import Broadcast, EventStream, Overflow
+from ._streams import Broadcast
 
 if TYPE_CHECKING:
     from ._runner import Runner
@@ -57,12 +57,6 @@ class Forwarding:
     def publish_fact(self, event: Event, path: tuple[str, ...] = ()) -> None:
         """Show a fact with the path of the run that it comes from."""
         self._outer.publish_fact(event, (self._run_id, *path))
-
-    def subscribe(
-        self, *, buffer: int = 1024, overflow: Overflow = "error", lifecycle: bool = False
-    ) -> EventStream:
-        """Subscribe to the streams of the outermost run."""
-        return self._outer.subscribe(buffer=buffer, overflow=overflow, lifecycle=lifecycle)
 
     def close(self) -> None:
         """The child has ended; the streams go on."""
@@ -129,8 +123,6 @@ class Children:
 
     def stirred(self, child: Runner) -> None:
         """A child has been told something: see whether it has completed, or waits for the outside."""
-        if child not in self._running:
-            return
         delivery, record = self._running[child]
         outcome = child.machine.outcome
         if outcome is not None and outcome.event is not None and record.result is None:

@@ -20,7 +20,7 @@ from ._groups import leave_group
 from ._history import History
 from ._outcomes import outcome_of
 from ._runner import Runner
-from ._streams import EventStream, Overflow
+from ._streams import Broadcast, EventStream, Overflow
 
 __all__ = ["Run", "RunStatistics", "RunStatus", "StepStatistics"]
 
@@ -181,7 +181,9 @@ class Run(Generic[R]):
             lifecycle: show lifecycle facts (:class:`LifecycleEvent`), too.
         """
         runner = self._runner
-        stream = runner.broadcast.subscribe(buffer=buffer, overflow=overflow, lifecycle=lifecycle)
+        streams = runner.broadcast
+        assert isinstance(streams, Broadcast), "a handle is of an outermost run"
+        stream = streams.subscribe(buffer=buffer, overflow=overflow, lifecycle=lifecycle)
         runner.follow_facts()
         return stream
 

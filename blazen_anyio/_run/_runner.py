@@ -169,7 +169,8 @@ class Runner:
             failure = without_cancellations(errors)
             if failure is None:
                 raise
-            self._task_broke(failure)
+            if failure is not cancelled:  # on trio, Ctrl-C may arrive here as itself
+                self._task_broke(failure)
             if cancelled is not None and self._broken is None:
                 raise cancelled from None  # the group has replaced a cancellation from outside
         finally:

@@ -41,7 +41,7 @@ from blazen_anyio import (
     WorkflowTimeoutError,
     step,
 )
-from blazen_anyio._run import Runner
+from blazen_anyio._run import Runner, _children
 
 from .kit import Boom, Done, Log, Note, Other, Work, cleanup, settle
 
@@ -649,6 +649,34 @@ async def test_an_answer_to_a_request_that_is_closed_says_why() -> None:
         assert reason(first) == "answered"
         assert reason(InputRequestEvent("never made", request_id="x")) == "unknown"
         run.cancel()
+
+
+async def test_only_the_newest_closed_requests_of_children_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_children, "_CLOSED_REQUESTS_KEPT", 1)
+    asks = asking()
+
+    @step
+    async def run_children(ev: StartEvent, ctx: Context) -> StopEvent:
+        for n in range(3):
+            await ctx.run_workflow(asks, Work(n))
+        raise AssertionError
+
+    reasons: list[str] = []
+    async with Workflow("w", [run_children]).start() as run:
+        requests: list[InputRequestEvent] = []
+        for _ in range(2):
+            await settle()
+            requests += run.requests
+            run.respond_to_input(requests[-1].request_id, "yes")
+        await settle()
+        for request in requests:
+            with pytest.raises(UnknownRequestError) as caught:
+                run.respond_to_input(request.request_id, "again")
+            reasons.append(caught.value.reason)
+        run.cancel()
+    assert reasons == ["unknown", "answered"]
 
 
 async def test_the_handler_of_the_outermost_run_answers_for_children() -> None:
