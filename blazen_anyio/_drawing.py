@@ -7,7 +7,7 @@ event type is called, it comes out as text inside a label.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import attrs
 
@@ -16,10 +16,12 @@ from ._flow import Flow, Hop, label
 from ._options import EventKind
 
 __all__ = [
+    "Counts",
     "Edge",
     "EdgeKind",
     "Node",
     "NodeKind",
+    "RunCounts",
     "draw_dot",
     "draw_mermaid",
     "find_edges",
@@ -28,6 +30,33 @@ __all__ = [
 
 NodeKind = Literal["start", "external", "step", "gather", "stop"]
 EdgeKind = Literal["event", "fan_out", "answer", "failure"]
+
+
+class Counts(Protocol):
+    """What is counted of a step; see :class:`~blazen_anyio.StepStatistics`."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    @property
+    def running(self) -> int: ...
+
+    @property
+    def done(self) -> int: ...
+
+    @property
+    def failed(self) -> int: ...
+
+    @property
+    def retried(self) -> int: ...
+
+
+class RunCounts(Protocol):
+    """What is counted of a run; see :class:`~blazen_anyio.RunStatistics`."""
+
+    @property
+    def steps(self) -> Mapping[str, Counts]: ...
+
 
 _LONGEST_LABEL = 200
 _PLAIN = frozenset(" _.-,:/+=*")
@@ -38,6 +67,14 @@ _MERMAID_SHAPES: Mapping[str, tuple[str, str]] = {
     "gather": ("{{", "}}"),
     "stop": ("([", "])"),
 }
+_COLOURS: Mapping[str, str] = {
+    "failed": "#f8d7da",
+    "running": "#cfe2ff",
+    "waiting": "#fff3cd",
+    "done": "#d1e7dd",
+}
+"""Of a step in a drawing of a run; the first of these states that it is in counts."""
+
 _DOT_SHAPES: Mapping[str, str] = {
     "start": "ellipse",
     "external": "ellipse",
@@ -131,39 +168,68 @@ def _edges(source: str, hops: Iterable[Hop], kind: EdgeKind) -> Iterator[Edge]:
         yield Edge(source, f"step{hop.target}", label(hop.kind), special.get(hop.kind, kind))
 
 
+@attrs.frozen
+class _Note:
+    """What is written below the name of a step, and the state that colours it."""
+
+    text: str
+    state: str | None = None
+
+
+def _notes(annotations: Mapping[str, str] | RunCounts) -> dict[str, _Note]:
+    if isinstance(annotations, Mapping):
+        return {name: _Note(text) for name, text in annotations.items()}
+    return {name: _note_of(counts) for name, counts in annotations.steps.items()}
+
+
+def _note_of(counts: Counts) -> _Note:
+    kinds = ("done", "running", "waiting", "failed", "retried")
+    parts = [f"{getattr(counts, kind):,} {kind}" for kind in kinds if getattr(counts, kind)]
+    state = next((state for state in _COLOURS if getattr(counts, state)), None)
+    return _Note(", ".join(parts), state)
+
+
+def _note(node: Node, notes: Mapping[str, _Note]) -> _Note:
+    is_step = node.kind == "step" or node.kind == "gather"
+    return notes.get(node.label, _Note("")) if is_step else _Note("")
+
+
 def draw_mermaid(
-    nodes: Sequence[Node], edges: Sequence[Edge], annotations: Mapping[str, str]
+    nodes: Sequence[Node], edges: Sequence[Edge], annotations: Mapping[str, str] | RunCounts
 ) -> str:
     """Write a Mermaid flow chart."""
-    lines = ["flowchart TD"]
+    notes, lines = _notes(annotations), ["flowchart TD"]
     for node in nodes:
         opening, closing = _MERMAID_SHAPES[node.kind]
-        text = _text(node, annotations, _mermaid_text, "<br/>")
+        note = _note(node, notes)
+        text = _text(node, note, _mermaid_text, "<br/>")
         lines.append(f'    {node.id}{opening}"{text}"{closing}')
+        if note.state is not None:
+            lines.append(f"    style {node.id} fill:{_COLOURS[note.state]}")
     for edge in edges:
         arrow, text = _MERMAID_ARROWS[edge.kind], _mermaid_text(edge.event)
         lines.append(f'    {edge.source} {arrow}|"{text}"| {edge.target}')
     return "\n".join(lines) + "\n"
 
 
-def draw_dot(nodes: Sequence[Node], edges: Sequence[Edge], annotations: Mapping[str, str]) -> str:
+def draw_dot(
+    nodes: Sequence[Node], edges: Sequence[Edge], annotations: Mapping[str, str] | RunCounts
+) -> str:
     """Write a Graphviz digraph."""
-    lines = ["digraph workflow {", "    rankdir=TB;"]
+    notes, lines = _notes(annotations), ["digraph workflow {", "    rankdir=TB;"]
     for node in nodes:
-        text = _text(node, annotations, _dot_text, "\\n")
-        lines.append(f'    {node.id} [shape={_DOT_SHAPES[node.kind]}, label="{text}"];')
+        note = _note(node, notes)
+        text = _text(node, note, _dot_text, "\\n")
+        fill = "" if note.state is None else f', style=filled, fillcolor="{_COLOURS[note.state]}"'
+        lines.append(f'    {node.id} [shape={_DOT_SHAPES[node.kind]}, label="{text}"{fill}];')
     for edge in edges:
         style, text = _DOT_STYLES[edge.kind], _dot_text(edge.event)
         lines.append(f'    {edge.source} -> {edge.target} [style={style}, label="{text}"];')
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _text(
-    node: Node, annotations: Mapping[str, str], escape: Callable[[str], str], line_break: str
-) -> str:
-    is_step = node.kind == "step" or node.kind == "gather"
-    note = annotations.get(node.label, "") if is_step else ""
-    return escape(node.label) + (line_break + escape(note) if note else "")
+def _text(node: Node, note: _Note, escape: Callable[[str], str], line_break: str) -> str:
+    return escape(node.label) + (line_break + escape(note.text) if note.text else "")
 
 
 def _short(text: str) -> str:

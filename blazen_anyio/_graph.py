@@ -13,7 +13,7 @@ import attrs
 
 from ._annotations import is_event
 from ._checks import Draft, find_problems, reach, start_kinds
-from ._drawing import Edge, Node, draw_dot, draw_mermaid, find_edges, find_nodes
+from ._drawing import Edge, Node, RunCounts, draw_dot, draw_mermaid, find_edges, find_nodes
 from ._events import (
     DynamicEvent,
     Event,
@@ -99,19 +99,20 @@ class Graph:
             "edges": [attrs.asdict(edge) for edge in self.edges],
         }
 
-    def to_mermaid(self, annotations: Mapping[str, str] | None = None) -> str:
+    def to_mermaid(self, annotations: Mapping[str, str] | RunCounts | None = None) -> str:
         """Draw the graph as a Mermaid flow chart.
 
         Args:
-            annotations: what to write below the name of a step, such as the counts of a run.
+            annotations: what to write below the name of a step, by that name; or what
+                ``run.statistics()`` returns, for the counts of a run and a colour for each state.
         """
         return draw_mermaid(self.nodes, self.edges, annotations or {})
 
-    def to_dot(self, annotations: Mapping[str, str] | None = None) -> str:
+    def to_dot(self, annotations: Mapping[str, str] | RunCounts | None = None) -> str:
         """Draw the graph for Graphviz.
 
         Args:
-            annotations: what to write below the name of a step, such as the counts of a run.
+            annotations: as for :meth:`to_mermaid`.
         """
         return draw_dot(self.nodes, self.edges, annotations or {})
 

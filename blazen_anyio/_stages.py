@@ -48,8 +48,21 @@ class Stage:
     again: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
     max_runs: int = attrs.field(default=10, kw_only=True, validator=attrs.validators.ge(1))
 
-    def starts_with(self, results: Results) -> Event:
-        """The start event of its workflow."""
+    def is_skipped(self, results: Results) -> bool:
+        """Whether it does not run at all."""
+        return self.when is not None and not self.when(results)
+
+    async def run(self, results: Results, ctx: Context) -> Any:
+        """Run its workflow, as often as it says, inside the step of ``ctx``."""
+        runs = 0
+        while True:
+            result = await ctx.run_workflow(self.workflow, self._starts_with(results))
+            runs += 1
+            results = {**results, self.name: result}
+            if self.again is None or runs == self.max_runs or not self.again(results):
+                return result
+
+    def _starts_with(self, results: Results) -> Event:
         if self.input is not None:
             return self.input(results)
         if len(results) == 1:
@@ -77,7 +90,6 @@ class _Reached(Event):
     """The results so far, on their way to the next stage."""
 
     results: Mapping[str, Any]
-    runs: int = 0
 
 
 class _Ran(Event):
@@ -191,20 +203,13 @@ class _Builder:
         return self._side_by_side(place, stage)
 
     def _alone(self, place: int, stage: Stage) -> StepFunction[..., Any]:
-        reached = self._reached[place]
-
         async def run(event: _Reached, ctx: Context) -> Event:
-            if stage.when is not None and not event.runs and not stage.when(event.results):
+            if stage.is_skipped(event.results):
                 return self._next(place, event.results)
-            result = await ctx.run_workflow(stage.workflow, stage.starts_with(event.results))
-            results = {**event.results, stage.name: result}
-            runs = event.runs + 1
-            if stage.again is not None and runs < stage.max_runs and stage.again(results):
-                again: Event = reached(results, runs)
-                return again
-            return self._next(place, results)
+            result = await stage.run(event.results, ctx)
+            return self._next(place, {**event.results, stage.name: result})
 
-        return _step(run, stage.name, reached, reached | self._next_class(place))
+        return _step(run, stage.name, self._reached[place], self._next_class(place))
 
     def _side_by_side(self, place: int, parallel: Parallel) -> list[StepFunction[..., Any]]:
         reached = self._reached[place]
@@ -217,11 +222,9 @@ class _Builder:
 
         async def run(event: _Branch, ctx: Context) -> Event:
             stage = stages[event.place]
-            if stage.when is not None and not stage.when(event.results):
-                skipped: Event = ran(event.place, False, None, event.results)
-                return skipped
-            result = await ctx.run_workflow(stage.workflow, stage.starts_with(event.results))
-            done: Event = ran(event.place, True, result, event.results)
+            runs = not stage.is_skipped(event.results)
+            result = await stage.run(event.results, ctx) if runs else None
+            done: Event = ran(event.place, runs, result, event.results)
             return done
 
         async def join(parts: list[_Ran]) -> Event:

@@ -57,7 +57,8 @@ class Handling:
         if step.max_pending is not None:
             ledger.give_room(step)
         if delivery.waiting_for is not None:
-            self._go_on(delivery, now)
+            ledger.go_on(delivery, now)
+            delivery.resumes = True
             return delivery
         self._life.out += 1
         delivery.started = now
@@ -81,14 +82,6 @@ class Handling:
                 )
             )
         return delivery
-
-    def _go_on(self, delivery: Delivery, now: float) -> None:
-        delivery.waiting_for = None
-        delivery.resumes = True
-        if delivery.time_left is not None:
-            due = now + delivery.time_left
-            delivery.timer = self._ledger.timers.set(due, "timeout", delivery)
-            delivery.time_left = None
 
     def succeeded(
         self, delivery: Delivery, returned: Returned, outputs: Outputs | None, now: float

@@ -102,6 +102,16 @@ class Inside:
             if effect.kind == "wait" and delivery.doom is None
         ]
 
+    def leave(self, delivery: Delivery, now: float) -> None:
+        """An attempt goes on without what it waits for: a scope of its own has ended the wait.
+
+        It holds a slot again, above the limit if need be, because it runs already. The wait stays
+        on record: an answer that comes later is given to the next attempt that asks.
+        """
+        self._life.account(now)
+        if delivery.waiting_for is not None:
+            self._ledger.leave_wait(delivery, now)
+
     def claim(self, delivery: Delivery, record: Record, now: float) -> None:
         """An event in the mailbox satisfies the wait of an attempt."""
         self._life.account(now)

@@ -274,6 +274,23 @@ class Ledger:
         self.touch(delivery)
         self.admit(delivery)
 
+    def go_on(self, delivery: Delivery, now: float) -> None:
+        """An attempt that waited has its slot back: its time limit runs again."""
+        delivery.waiting_for = None
+        if delivery.time_left is not None:
+            delivery.timer = self.timers.set(now + delivery.time_left, "timeout", delivery)
+            delivery.time_left = None
+
+    def leave_wait(self, delivery: Delivery, now: float) -> None:
+        """An attempt goes on without what it waits for, in a slot that it takes at once."""
+        if delivery.phase == "waiting":
+            self._stop_waiting(delivery)
+        else:
+            self.dispatch.drop(delivery)
+            self.give_room(delivery.step)
+        self.dispatch.seize(delivery)
+        self.go_on(delivery, now)
+
     def settle_effect(
         self, effect: Effect, delivery: Delivery, how: Literal["answered", "timed_out"], answer: Any
     ) -> None:
@@ -315,8 +332,10 @@ class Ledger:
             self.rest(delivery, False)
         if delivery.phase == "waiting":
             self._stop_waiting(delivery)
+            delivery.time_left = None
         elif delivery.phase == "ready" or delivery.phase == "held":
             self.dispatch.drop(delivery)
+            delivery.time_left = None
             self.give_room(delivery.step)
         else:
             self.dispatch.free(delivery.step)

@@ -99,6 +99,7 @@ class Machine:
         self.wait = inside.wait
         self.ask = inside.ask
         self.waits = inside.waits
+        self.leave = inside.leave
         self.claim = inside.claim
         self.judged = inside.judged
         self.begin_child = inside.begin_child

@@ -147,8 +147,6 @@ class Scopes:
         self._cancel_members(scope)
         if scope.held_by is not None:
             self.discard(scope.held_by)
-        if not scope.members:
-            self._ledger.has_drained(scope)
 
     def abandon(self, scope: Scope) -> None:
         """Nothing that comes of a scope counts any more; its gathers never fire."""
@@ -164,9 +162,7 @@ class Scopes:
                 if member not in scope.members:
                     continue  # it left with another: a request with the delivery that asked it
                 if isinstance(member, Scope):
-                    member.abandoned = True
-                    self._ledger.touch_scope(member)
-                    scopes.append(member)
+                    scopes.append(member)  # dead, because it is within one that is
                 elif isinstance(member, Request):
                     self._ledger.close_request(member, "withdrawn")
                 elif member.scope is scope:  # not the generator that holds this scope open

@@ -122,7 +122,7 @@ class Children:
             del self._closed[next(iter(self._closed))]
 
     def stirred(self, child: Runner) -> None:
-        """A child has been told something: see whether it has completed, or waits for the outside."""
+        """A child was told something: see whether it has completed, or waits for the outside."""
         delivery, record = self._running[child]
         outcome = child.machine.outcome
         if outcome is not None and outcome.event is not None and record.result is None:

@@ -1,7 +1,7 @@
 """Child runs: part of the step that runs them, in every respect.
 
-They are cancelled with it, raise in it, show on the streams and the handle of the outermost run, and
-are in its snapshot.
+They are cancelled with it, raise in it, show on the streams and the handle of the outermost run,
+and are in its snapshot.
 """
 
 from __future__ import annotations

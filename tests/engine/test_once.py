@@ -1,4 +1,4 @@
-"""``ctx.once``: what was done stays done, for every later attempt and delivery of the invocation."""
+"""``ctx.once``: what was done stays done, for each later attempt and delivery of an invocation."""
 
 from __future__ import annotations
 

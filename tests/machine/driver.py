@@ -253,6 +253,11 @@ class Driver:
         self._after()
         return effect
 
+    def leave(self, name: Name) -> None:
+        """The step goes on without what it waits for."""
+        self.machine.leave(self.find(name), self.now)
+        self._after()
+
     def claim(self, name: Name, record: Record | None = None) -> None:
         """The step claims what was offered last, or ``record``."""
         self.machine.claim(self.find(name), record or self.offered[-1], self.now)

@@ -115,11 +115,17 @@ class MDelivery:
     effects: list[MEffect] = attrs.field(factory=list)
     cursor: int = 0
     opened: MScope | None = None
+    has_left: bool = False
 
     @property
-    def is_held_up(self) -> bool:
-        """Whether it waits at a yield for room, or has just got it."""
-        return self.waits_in is not None and self.waits_in.kind == "yield"
+    def is_its_own_master(self) -> bool:
+        """Whether a copy of it would take another course.
+
+        It waits at a yield for room, which a later attempt does not do again; or it has left a wait
+        that a later attempt would wait in; or its time is up.
+        """
+        waits_for_room = self.waits_in is not None and self.waits_in.kind == "yield"
+        return waits_for_room or self.has_left or self.doom == "timeout"
 
     @property
     def labels(self) -> tuple[Label, ...]:
@@ -253,11 +259,7 @@ class Model:
         delivery.state = "running"
         self._give_room(delivery.step)
         if delivery.resumed:
-            delivery.resumed = False
-            delivery.waits_in = None
-            if delivery.left is not None:
-                delivery.timer = (self.now + delivery.left, self._next())
-                delivery.left = None
+            self._go_on(delivery)
             return delivery
         self.out.append(delivery)
         delivery.cursor = 0
@@ -353,6 +355,27 @@ class Model:
             return
         self._or_fail(lambda: self._make_wait(delivery, digest, timeout, ask))
         self._commit()
+
+    def leave(self, delivery: MDelivery) -> None:
+        """It goes on without what it waits for."""
+        if delivery.waits_in is None:
+            return
+        if delivery in self.waiters:
+            self.waiters.remove(delivery)
+        was_queued = delivery.state == "queued"
+        delivery.state = "running"
+        delivery.timer = delivery.room_of = None
+        if was_queued and delivery.step is not None:
+            self._give_room(delivery.step)
+        self._go_on(delivery)
+        delivery.has_left = True
+
+    def _go_on(self, delivery: MDelivery) -> None:
+        delivery.resumed = False
+        delivery.waits_in = None
+        if delivery.left is not None:
+            delivery.timer = (self.now + delivery.left, self._next())
+            delivery.left = None
 
     def claim(self, delivery: MDelivery, event: MEvent) -> None:
         assert delivery.waits_in is not None
@@ -461,7 +484,7 @@ class Model:
             self.waiters.remove(delivery)
         was_queued = delivery.state == "queued"
         delivery.state = "ending"
-        delivery.timer = delivery.waits_in = delivery.room_of = None
+        delivery.timer = delivery.waits_in = delivery.room_of = delivery.left = None
         delivery.resumed = False
         if was_queued and delivery.step is not None:
             self._give_room(delivery.step)
@@ -760,9 +783,6 @@ class Model:
 
     def _cut(self, scope: MScope) -> None:
         inside = [each for each in self.scopes if scope in each.outwards()]
-        for each in inside:
-            if each is not scope and not each.over:
-                each.abandoned = True
         for delivery in self.live():
             if delivery.scope in inside:
                 self._discard(delivery)

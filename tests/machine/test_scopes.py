@@ -455,6 +455,18 @@ def test_the_rest_of_a_batch_fires_at_the_end_of_its_scope_and_stays_in_it() -> 
     assert driver.events("join") == [Done(0), Done(2), Done(3)]
 
 
+def test_a_batch_that_comes_out_even_leaves_no_rest() -> None:
+    plan = make_plan(
+        step("split", Go, gathers=["join"]),
+        step("batch", Work, mode=Mode.BATCH, size=2),
+        gather("join", Done),
+    )
+    driver = Driver(plan).start()
+    driver.succeed("split", [Work(0), Work(1)])
+    driver.succeed("batch")
+    assert driver.take_all() == ["join"]
+
+
 def test_a_half_batch_survives_a_restoration() -> None:
     driver = Driver(BATCH).start()
     driver.succeed("go", (Work(0),))
@@ -559,9 +571,11 @@ def test_a_crawler_within_an_inner_scope_adds_new_items_to_its_own() -> None:
     driver = Driver(plan).start(Work(0))
     driver.succeed("crawl", [Note(0)])
     driver.succeed("inner", [Work(1)])
-    driver.succeed("crawl", [Done(1), Done(2)])
+    driver.succeed("crawl", [Done(1), Done(2), Work(3)])
     driver.succeed("part", Done(0))
-    assert driver.events("join") == [Done(0), Done(1), Done(2)]
+    driver.succeed("crawl", [Done(3)])
+    assert driver.events("join") == [Done(0), Done(1), Done(2), Done(3)]
+    assert driver.find("join").records[-1].branch == 3
 
 
 # ---- what several causes have in common ---------------------------------------------------------

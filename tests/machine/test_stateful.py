@@ -186,6 +186,13 @@ class MachineRules(RuleBasedStateMachine):
             self.twin.succeed(delivery, None, [], {})
 
     @rule(data=DRAW)
+    def leave(self, data: Any) -> None:
+        """A scope of the step's own ends its wait."""
+        delivery = self.pick(data, lambda each: each.waiting_for is not None)
+        if delivery is not None:
+            self.twin.leave(delivery)
+
+    @rule(data=DRAW)
     def follow_a_cancel(self, data: Any) -> None:
         """An attempt that is being cancelled ends."""
         delivery = self.pick(data, lambda each: each.doom is not None)
@@ -244,7 +251,8 @@ class MachineRules(RuleBasedStateMachine):
 
     def _respond(self, data: Any) -> None:
         self.serial += 1
-        request = data.draw(st.sampled_from(self.twin.model.requests))
+        requests = self.twin.model.requests
+        request = requests[data.draw(st.integers(0, len(requests) - 1))]
         self.twin.respond(request, self.serial)
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 1.0, 5.0]))
@@ -280,7 +288,7 @@ class MachineRules(RuleBasedStateMachine):
             self.clean_up()
         twin = self.twin
         twin.acknowledge_all()
-        if not self.goes_on or any(each.is_held_up for each in twin.model.live()):
+        if not self.goes_on or any(each.is_its_own_master for each in twin.model.live()):
             return
         twin.steer("resume")
         twin.take_all()

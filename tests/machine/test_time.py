@@ -277,6 +277,30 @@ def test_dropped_timers_do_not_pile_up() -> None:
     assert len(driver.machine._ledger.timers._heap) < 150
 
 
+def test_timers_that_are_due_at_once_ring_in_the_order_of_their_setting() -> None:
+    driver = Driver(TIMED).start()
+    driver.succeed("go", sends=[(Work(n), 5.0) for n in range(9)])
+    driver.advance(5)
+    assert driver.queued() == [("work", (n,)) for n in range(9)]
+
+
+def test_timers_are_compacted_when_most_of_them_were_dropped() -> None:
+    delivery = Driver(TIMED).start().find("go")
+    timers = Timers()
+    live = [timers.set(1000.0 + n, "delay", delivery) for n in range(65)]
+    dropped = [timers.set(n, "delay", delivery) for n in range(65)]
+    for timer in dropped[:-1]:
+        timers.drop(timer)
+    assert len(timers._heap) == 130  # not worth it yet
+    assert timers.earliest() == 64.0
+    assert len(timers._heap) == 66  # what has surfaced is gone
+    for timer in live[:64]:
+        timers.drop(timer)
+    assert len(timers._heap) == 66
+    timers.drop(live[64])
+    assert (len(timers._heap), timers.earliest()) == (1, 64.0)
+
+
 def test_a_timer_may_be_dropped_twice() -> None:
     driver = Driver(TIMED).start()
     delivery = driver.find("go")

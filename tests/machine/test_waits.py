@@ -59,6 +59,30 @@ def test_the_mailbox_survives_a_restoration() -> None:
     assert again.find("go").effects is not None
 
 
+def test_an_event_that_was_claimed_is_in_no_mailbox_after_a_restoration() -> None:
+    plan = make_plan(step("go", Go, waits=(Note,)), step("note", Note), external=(Note,))
+    driver = Driver(plan).start()
+    driver.wait("go")
+    driver.send(Note(1))
+    driver.claim("go")
+    again = driver.restored()
+    again.succeed("note")
+    again.succeed("go", Go())
+    again.wait("go")
+    assert again.offered == []
+
+
+def test_a_delayed_event_comes_into_the_mailbox_when_it_is_due() -> None:
+    driver = Driver(WAITS).start()
+    driver.succeed("go", sends=[(Note(1), 2.0)])
+    assert driver.offered == []
+    driver.advance(2)
+    again = driver.restored()
+    again.send(Go())
+    again.wait("go")
+    again.claim("go")
+
+
 def test_an_unclaimed_event_of_a_scope_that_is_over_survives_a_restoration() -> None:
     plan = make_plan(
         step("split", Go, gathers=["join"]),
@@ -195,6 +219,58 @@ def test_an_attempt_may_end_while_it_queues_for_its_slot(end: str) -> None:
         1 if end == "fail" else 0,
         0,
     ]
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_attempt_may_go_on_without_what_it_waits_for(answered: bool) -> None:
+    """A scope of the step's own ends the wait: ``with move_on_after(1): await ...``."""
+    plan = make_plan(step("go", Go, waits=(Note,), max_concurrency=1, timeout=10), external=(Note,))
+    driver = Driver(plan).start()
+    driver.send(Go())
+    first = driver.find("go")
+    driver.advance(4)
+    driver.wait(first)
+    if answered:
+        driver.send(Note())
+        driver.claim(first)
+    assert driver.take_all() == ["go"]
+    driver.leave(first)
+    driver.leave(first)  # once is enough
+    assert driver.machine.counts()[0].running == 2
+    assert driver.machine.waits() == []
+    assert driver.take() is None
+    driver.advance(6)
+    assert first.doom == "timeout"  # its time has gone on from where it stood
+    driver.wait(first)
+    assert driver.machine.counts()[0].running == 1
+    driver.leave(first)
+    driver.succeed(first)
+    driver.succeed("go")
+    assert driver.machine.counts()[0].running == driver.machine.counts()[0].pending == 0
+
+
+def test_a_generator_may_go_on_without_room() -> None:
+    plan = make_plan(step("pages", Go, generates=True), step("work", Work, max_pending=1))
+    driver = Driver(plan).start()
+    pages = driver.find("pages")
+    assert not driver.give(pages, Work(1))
+    driver.leave(pages)
+    assert driver.take_all() == ["work"]
+    driver.succeed(pages)
+
+
+def test_a_retried_attempt_has_its_whole_time_whatever_was_left_of_the_last() -> None:
+    driver = Driver(WAITS).start()
+    driver.advance(7)
+    driver.wait("go")
+    driver.fail("go", retry_in=0)
+    driver.advance(0)
+    driver.find("go").doom = "suspend"  # nothing limits it any more
+    driver.wait("go", what="")
+    driver.send(Note())
+    driver.claim("go")
+    driver.take()
+    assert driver.find("go").time_left is None
 
 
 def test_a_waiter_that_is_being_cancelled_takes_no_event_from_the_others() -> None:

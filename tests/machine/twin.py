@@ -67,6 +67,8 @@ class Twin:
         labels = tuple(label(record.event) for record in taken.records)
         assert labels == expected.labels
         assert taken.resumes == (taken in self.attempts)
+        counts = self.machine.counts()[taken.step.index]
+        assert counts.limit is None or counts.running <= counts.limit
         if taken.resumes:
             assert self.attempts[taken] is expected
         self._note(f"take {_told(taken)}")
@@ -131,6 +133,13 @@ class Twin:
                 lambda: machine.ask(delivery, ask, digest, timeout, self.now),
                 lambda: self.model.wait(expected, digest, timeout, ask),
             )
+
+    def leave(self, delivery: Delivery) -> None:
+        """It goes on without what it waits for."""
+        self._note(f"{_told(delivery)} leaves its wait")
+        self.machine.leave(delivery, self.now)
+        self.model.leave(self.attempts[delivery])
+        self.compare()
 
     def repeat(self, delivery: Delivery) -> None:
         """Make the next early effect that an earlier attempt made."""
@@ -233,7 +242,6 @@ class Twin:
         for state in machine.counts():
             assert state.running == len(model.running(state.plan))
             assert state.pending == model.pending(state.plan)
-            assert state.limit is None or state.running <= state.limit
         assert machine._dispatch.running == len(model.running())
         assert (ledger.active, ledger.delayed) == (model.active(), model.delayed())
         for delivery, expected in self.attempts.items():

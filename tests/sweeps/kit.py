@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Literal
 
@@ -103,6 +104,17 @@ class Kit:
         """Count an attempt that holds something open from here on (1), or no longer (-1)."""
         with self._lock:
             self.open += change
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Something besides attempts that has to be closed again, slowly."""
+        self.hold(1)
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await checkpoint()
+            self.hold(-1)
 
     def strikes(self, number: int, kind: str) -> bool:
         """Whether the fault strikes this attempt, here."""

@@ -28,10 +28,16 @@ def _is_input(name: str, member: object) -> bool:
 
 @contextmanager
 def after_each_input(look: Callable[[str], None]) -> Iterator[None]:
-    """Have runs call ``look`` with the name of each input that their machine was given."""
+    """Have runs call ``look`` with the name of each input that their machine was given.
+
+    Not for the last one: a child run's end is the business of the run around it, which is told of
+    it before anything else can happen.
+    """
     depth = 0
 
-    def told(name: str, method: Any) -> Any:
+    def told(machine: Machine, name: str) -> Any:
+        method = getattr(machine, name)
+
         @functools.wraps(method)
         def tell(*args: Any, **kwargs: Any) -> Any:
             nonlocal depth
@@ -40,7 +46,7 @@ def after_each_input(look: Callable[[str], None]) -> Iterator[None]:
                 return method(*args, **kwargs)
             finally:
                 depth -= 1
-                if not depth:
+                if not depth and machine.outcome is None:
                     look(name)
 
         return tell
@@ -50,7 +56,7 @@ def after_each_input(look: Callable[[str], None]) -> Iterator[None]:
             super().__init__(*args, **kwargs)
             for name, member in inspect.getmembers(self):
                 if _is_input(name, member):
-                    setattr(self, name, told(name, member))
+                    setattr(self, name, told(self, name))
 
     with mock.patch.object(blazen_anyio._workflow, "Machine", Recorded):
         yield

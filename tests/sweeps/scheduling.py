@@ -9,6 +9,7 @@ On trio the order of tasks is seeded, so that a step number means the same in ea
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ __all__ = ["BACKENDS", "Steps", "run_with_steps"]
 
 BACKENDS = ("asyncio", "trio")
 
+SEED = int(os.environ.get("BLAZEN_SWEEP_SEED", "0"))
+"""Of the order in which trio runs tasks that are ready at the same time."""
+
 
 class Steps(trio.abc.Instrument):
     """Counts scheduler steps, and acts before a chosen one."""
@@ -32,11 +36,13 @@ class Steps(trio.abc.Instrument):
         self._action: Callable[[], None] | None = None
         self._error: BaseException | None = None
 
-    def restart(self, at: int = 0, action: Callable[[], None] | None = None) -> None:
+    def restart(
+        self, at: int = 0, action: Callable[[], None] | None = None, *, seed: int = SEED
+    ) -> None:
         """Count from here on; carry ``action`` out before step ``at``, counted from 1."""
         self.count = 0
         self._at, self._action, self._error = at, action, None
-        _seed_trio()
+        _seed_trio(seed)
 
     def finish(self) -> bool:
         """Act no more; return whether the step at which to act has come.
@@ -101,6 +107,6 @@ def _deterministic_trio() -> Iterator[None]:
         run._r.seed(random.random())
 
 
-def _seed_trio() -> None:
+def _seed_trio(seed: int) -> None:
     run: Any = trio._core._run
-    run._r.seed(0)
+    run._r.seed(seed)

@@ -99,6 +99,7 @@ class Shape:
         help: what is done with the handle of a run meanwhile; it returns when the run has ended.
         cancels: attempts of it are cancelled even if they have time to finish: by the shape itself,
             or because they wait in the engine or for a worker thread.
+        nests: its steps run children, whose steps are in no history.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Shape:
     result: Any
     help: Callable[[Run[Any]], Awaitable[None]] | None = None
     cancels: bool = False
+    nests: bool = False
 
 
 def shape(
@@ -113,11 +115,12 @@ def shape(
     result: Any,
     help: Callable[[Run[Any]], Awaitable[None]] | None = None,
     cancels: bool = False,
+    nests: bool = False,
 ) -> Callable[[Callable[[Kit], Workflow[Any]]], Shape]:
     """Make a shape of the function that builds its workflow."""
 
     def made(build: Callable[[Kit], Workflow[Any]]) -> Shape:
-        return Shape(build.__name__, build, result, help, cancels)
+        return Shape(build.__name__, build, result, help, cancels, nests)
 
     return made
 

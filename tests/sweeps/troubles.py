@@ -328,7 +328,7 @@ def handler(kit: Kit) -> Workflow[Any]:
     return _ask(kit, "handler", input_handler=_answer)
 
 
-async def _answer_by_hand(run: Run[Any]) -> None:
+async def answer_by_hand(run: Run[Any]) -> None:
     async for event in run.stream_events():
         if isinstance(event, InputRequestEvent):
             response = await _answer(event)
@@ -336,7 +336,7 @@ async def _answer_by_hand(run: Run[Any]) -> None:
                 run.respond_to_input(event.request_id, response)
 
 
-@shape(result=[0, 10, 50, 3], help=_answer_by_hand, cancels=True)
+@shape(result=[0, 10, 50, 3], help=answer_by_hand, cancels=True)
 def human(kit: Kit) -> Workflow[Any]:
     """The handle answers what steps ask, by events and inside."""
     return _ask(kit, "human")
