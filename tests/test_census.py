@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from blazen_anyio.examples import _sources, census
+from blazen_anyio.examples import _sources, _terminal, census
 from blazen_anyio.examples._sources import (
     Definition,
     FileReport,
@@ -442,7 +442,7 @@ def test_a_wrong_option_is_refused_with_what_is_right(
 def test_a_backend_that_is_not_installed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(census.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_terminal.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit):
         census.main([".", "--backend", "trio"])
     assert "trio is not installed; try: pip install trio" in capsys.readouterr().err
@@ -456,5 +456,5 @@ def test_a_path_with_a_null_byte(capsys: pytest.CaptureFixture[str]) -> None:
 def test_output_suits_a_terminal_that_knows_only_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
     monkeypatch.setattr(sys, "stdout", terminal)
-    census._print("é.py")
+    _terminal.print_text("é.py")
     assert terminal.buffer.getvalue() == b"\\xe9.py\n"

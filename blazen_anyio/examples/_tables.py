@@ -9,7 +9,7 @@ import attrs
 
 from ._sources import Definition, FileReport, Unreadable
 
-__all__ = ["Totals", "render", "totals_by_group"]
+__all__ = ["Totals", "printable", "render", "totals_by_group"]
 
 HEADINGS = ("", "files", "lines", "functions", "docstrings", "longest function")
 
@@ -82,7 +82,7 @@ def _table(root: str, reports: Sequence[FileReport]) -> list[str]:
 
 def _row(root: str, totals: Totals) -> tuple[str, ...]:
     return (
-        _printable(totals.name),
+        printable(totals.name),
         f"{totals.files:,}",
         f"{totals.lines:,}",
         f"{totals.functions:,}",
@@ -127,7 +127,7 @@ def _problems(root: str, unreadable: Sequence[Unreadable]) -> list[str]:
     if not unreadable:
         return []
     rows = [
-        f"  {_place(root, problem.path, problem.line)}: {_printable(problem.reason)}"
+        f"  {_place(root, problem.path, problem.line)}: {printable(problem.reason)}"
         for problem in unreadable
     ]
     return [f"not counted: {len(unreadable):,}", *rows]
@@ -135,11 +135,11 @@ def _problems(root: str, unreadable: Sequence[Unreadable]) -> list[str]:
 
 def _place(root: str, path: str, line: int | None = None) -> str:
     relative = os.path.relpath(path, root)
-    shown = _printable(os.path.basename(path) if relative == "." else relative)
+    shown = printable(os.path.basename(path) if relative == "." else relative)
     return shown if line is None else f"{shown}:{line}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """File names may hold anything, line breaks and undecodable bytes included."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()

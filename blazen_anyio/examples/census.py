@@ -8,7 +8,6 @@ fans out to one event per file, ``parse`` reads them in worker threads, a few at
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 import warnings
@@ -23,6 +22,7 @@ from blazen_anyio import StartEvent, StopEvent, Workflow, WorkflowTimeoutError, 
 
 from ._sources import FileReport, SourceFile, Unreadable, analyse, find_sources
 from ._tables import render
+from ._terminal import backend_name, print_text
 
 __all__ = ["Census", "Scan", "census", "main"]
 
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted; nothing is left running", EXIT_INTERRUPTED)
     if not (result.reports or result.unreadable):
         return _complain(f"{options.path}: no Python files", EXIT_NOTHING_FOUND)
-    _print(render(options.path, result.reports, result.unreadable, top=options.top))
+    print_text(render(options.path, result.reports, result.unreadable, top=options.top))
     return 0
 
 
@@ -106,7 +106,7 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Count files, lines, functions and docstrings of the Python files in a tree.",
     )
     parser.add_argument("path", metavar="PATH", help="a directory, or a file")
-    parser.add_argument("--backend", type=_backend, default="asyncio", help="asyncio or trio")
+    parser.add_argument("--backend", type=backend_name, default="asyncio", help="asyncio or trio")
     parser.add_argument("--limit", type=_whole_number, metavar="N", help="parse at most N files")
     parser.add_argument(
         "--top", type=_whole_number, default=5, metavar="N", help="name the N slowest files (5)"
@@ -115,14 +115,6 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--timeout", type=_seconds, metavar="SECONDS", help="give up after so long (never)"
     )
     return parser.parse_args(arguments)
-
-
-def _backend(text: str) -> str:
-    if text not in ("asyncio", "trio"):
-        raise argparse.ArgumentTypeError(f"asyncio or trio, not {text!r}")
-    if importlib.util.find_spec(text) is None:
-        raise argparse.ArgumentTypeError(f"{text} is not installed; try: pip install {text}")
-    return text
 
 
 def _whole_number(text: str) -> int:
@@ -178,12 +170,6 @@ def _interrupt_unwrapped() -> Generator[None, None, None]:
 def _complain(text: str, code: int) -> int:
     print(f"census: {text}", file=sys.stderr)
     return code
-
-
-def _print(text: str) -> None:
-    """Print, whatever the terminal's encoding."""
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 if __name__ == "__main__":

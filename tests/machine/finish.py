@@ -8,7 +8,7 @@ from typing import Any
 from blazen_anyio._events import Event, InputRequestEvent, StopEvent
 from blazen_anyio._machine import Cancel, Delivery, Machine
 
-from .model import Label, MDelivery, label
+from .model_parts import Label, MDelivery, label
 from .plans import Ping, Scenario
 from .twin import outcome_of
 

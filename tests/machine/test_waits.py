@@ -67,6 +67,7 @@ def test_an_event_that_was_claimed_is_in_no_mailbox_after_a_restoration() -> Non
     driver.claim("go")
     again = driver.restored()
     again.succeed("note")
+    again.wait("go")  # given again, not claimed
     again.succeed("go", Go())
     again.wait("go")
     assert again.offered == []

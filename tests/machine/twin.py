@@ -14,7 +14,8 @@ from blazen_anyio._machine import Cancel, Delivery, Machine, Outputs, Plan, Tabl
 from blazen_anyio._machine.records import DeliveryRow
 
 from .driver import Boom, same_tables
-from .model import Label, MDelivery, MEffect, Model, MRequest, NotTheSame, label
+from .model import Model
+from .model_parts import Label, MDelivery, MEffect, MRequest, NotTheSame, label
 
 __all__ = ["Sends", "Twin", "outcome_of"]
 

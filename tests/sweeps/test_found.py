@@ -22,8 +22,10 @@ from blazen_anyio import (
     step,
 )
 
+from .kit import Kit
 from .scheduling import BACKENDS, Steps, run_with_steps
 from .shape import Approved, Done, Hop, Work
+from .shapes import SHAPES
 
 SEEDS = range(20)
 on_both = pytest.mark.parametrize("backend", BACKENDS)
@@ -31,13 +33,7 @@ on_both = pytest.mark.parametrize("backend", BACKENDS)
 
 @step
 async def split(ev: StartEvent) -> list[Work]:
-    return [Work(0), Work(1)]
-
-
-@step
-async def wait_for_ever(ev: Work) -> StopEvent:
-    await anyio.sleep_forever()
-    raise AssertionError
+    return [Work(0), Work(1), Work(2)]
 
 
 @step
@@ -93,15 +89,21 @@ def test_a_run_that_becomes_active_again_is_limited_again(backend: str) -> None:
 
 @on_both
 def test_a_plain_run_that_is_cancelled_hands_the_cancellation_on(backend: str) -> None:
-    """Also when a lane meets it first: it is no ``RunCancelledError``, which nobody asked for."""
-    workflow = Workflow("waiting", [split, wait_for_ever])
+    """Also when the run's own timer is due at that moment and a lane meets the cancellation first.
+
+    It is no ``RunCancelledError``, which nobody asked for.
+    """
+
+    workflow = SHAPES["error_steps"].build(Kit(lanes=False))
 
     async def main(steps: Steps) -> None:
-        for seed in SEEDS:
-            steps.restart(seed=seed)
-            with anyio.move_on_after(1) as scope:
-                await workflow.run()
-            assert scope.cancelled_caught
+        for at in range(10, 20):
+            for seed in SEEDS:
+                with anyio.CancelScope() as scope:
+                    steps.restart(at, scope.cancel, seed=seed)
+                    await workflow.run()
+                assert scope.cancelled_caught
+                assert steps.finish()
 
     run_with_steps(backend, main)
 
