@@ -105,7 +105,7 @@ class NoHandlerError(WorkflowError):
         source: the name of the step that emitted it, or ``None`` if it came from outside.
     """
 
-    def __init__(self, event: Event, source: str | None, hint: str = "") -> None:
+    def __init__(self, event: Event, source: str | None) -> None:
         self.event = event
         self.source = source
         origin = f"emitted by step {source!r}" if source else "sent from outside"

@@ -316,6 +316,5 @@ def _plan_of(
         gathers=gathers,
         count=step.gather.count if step.gather else None,
         size=step.batch,
-        at_most_once=options.delivery == "at_most_once",
         max_recoveries=options.max_recoveries,
     )

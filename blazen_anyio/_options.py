@@ -33,7 +33,6 @@ __all__ = [
     "problems_of_options",
 ]
 
-Delivery = Literal["at_least_once", "at_most_once"]
 EventKind = type[Event] | str
 """An event class, or the type name of a :class:`DynamicEvent`."""
 
@@ -54,7 +53,6 @@ class StepOptions:
     max_recoveries: int | None = None
     timeout: float | None = None
     retry: Retry | None = None
-    delivery: Delivery = "at_least_once"
     cooperative: bool = False
     own_task: bool = False
 
@@ -72,7 +70,6 @@ def problems_of_options(name: str, options: StepOptions) -> list[str]:
         _problem_of_kinds("emits", options.emits, strings=True),
         _problem_of_kinds("waits", options.waits, strings=False),
         _problem_of_references("for_steps", options.for_steps),
-        _problem_of_delivery(options.delivery),
         _problem_of_flag("cooperative", options.cooperative),
         _problem_of_flag("own_task", options.own_task),
     )
@@ -202,12 +199,6 @@ def _problem_of_references(option: str, value: object) -> str | None:
         if not isinstance(reference, str) and not callable(reference):
             return f"{option}= takes steps or their names, not {reference!r}"
     return None
-
-
-def _problem_of_delivery(value: object) -> str | None:
-    if value in get_args(Delivery):
-        return None
-    return f"delivery= is 'at_least_once' or 'at_most_once', not {value!r}"
 
 
 def _problem_of_flag(option: str, value: object) -> str | None:

@@ -82,7 +82,6 @@ class StepPlan:
     gathers: tuple[int, ...] = ()
     count: int | None = None
     size: int = 0
-    at_most_once: bool = False
     max_recoveries: int | None = None
 
     def takes(self, kind: type[Event], name: str) -> bool:

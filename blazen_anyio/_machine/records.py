@@ -105,7 +105,6 @@ class DeliveryRow:
         events: ids of the events: one, or what a gather, batch or pair fired with.
         scope, branch, recoveries: where what it emits belongs.
         attempts: how many attempts have failed.
-        deliveries: how many times it was handed out by a process that did not report back.
         due: not before this time; ``None`` if it is ready.
         first_tried: when its first attempt started; ``None`` before.
     """
@@ -118,7 +117,6 @@ class DeliveryRow:
     branch: int = 0
     recoveries: int = 0
     attempts: int = 0
-    deliveries: int = 0
     due: float | None = None
     first_tried: float | None = None
 

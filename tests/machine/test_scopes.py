@@ -181,6 +181,28 @@ def test_an_inner_scope_may_feed_an_outer_gather_in_the_order_of_both_fan_outs()
     assert again.events("sum") == [Note(0), Note(1), Note(2), Note(3)]
 
 
+def test_the_items_of_an_inner_fan_out_keep_their_order_whatever_became_of_them_first() -> None:
+    plan = make_plan(
+        step("outer", Go, gathers=["sum"]),
+        step("inner", Work, gathers=["part"]),
+        step("leaf", Inner),
+        step("late", Other),
+        gather("part", Done),
+        gather("sum", Note),
+    )
+    driver = Driver(plan).start()
+    driver.succeed("outer", [Work(0)])
+    driver.succeed("inner", [Inner(0), Inner(1)])
+    driver.take_all()
+    first, second = driver.running
+    driver.succeed(second, Other(1))
+    driver.succeed(first, Other(0))
+    driver.succeed("late", Note(1))
+    driver.succeed("late", Note(0))
+    driver.succeed("part")
+    assert driver.events("sum") == [Note(0), Note(1)]
+
+
 def test_scopes_drain_however_deeply_they_are_nested() -> None:
     depth = 2000
     plan = make_plan(
