@@ -7,7 +7,6 @@ leave early goes to the run at once.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -16,6 +15,7 @@ from anyio import from_thread
 from ._events import Event, InputRequestEvent
 from ._exceptions import ContextClosedError, DefinitionError
 from ._machine import Delivery, Outputs
+from ._numbers import check_count, check_seconds
 from ._state import State
 
 if TYPE_CHECKING:
@@ -132,17 +132,18 @@ class Context:
             event: the event.
             immediate: route it now instead of when the attempt succeeds. It can't be taken back; an
                 attempt that makes the same call again does not send it again.
-            delay: seconds until it is routed, counted from when the attempt succeeds.
+            delay: seconds until it is routed, counted from when it leaves: when the attempt
+                succeeds; or earlier, with ``immediate`` from this call, and else from the next
+                call of ``wait_for_event``, ``request_input`` or ``run_workflow``.
 
         Raises:
-            TypeError: ``event`` is no event.
-            ValueError: ``delay`` is negative or no number.
+            TypeError: ``event`` is no event, or ``delay`` no number.
+            ValueError: ``delay`` is negative or not finite.
             NonDeterministicStepError: ``immediate``, and an earlier attempt sent something else.
         """
         self._check_open()
         _check_event(event, "send_event")
-        if not isinstance(delay, (int, float)) or not 0 <= delay < math.inf:
-            raise ValueError(f"delay takes seconds from 0, not {delay!r}")
+        check_seconds("delay", delay)
         if immediate:
             self._call(self._runtime.send_early, self._delivery, event, delay)
         else:
@@ -152,6 +153,9 @@ class Context:
         """Fan out: like returning a list, and as often as wanted, a scope for each call.
 
         Declare it with the return annotation ``list[A] | None``. It takes effect with the attempt.
+
+        Args:
+            events: what to fan out, in this order; none at all makes an empty fan-out.
 
         Raises:
             TypeError: one of ``events`` is no event.
@@ -168,8 +172,17 @@ class Context:
         The event that this attempt handles is one of them if it is of the type. Only a step with
         ``max_concurrency=1`` may collect; prefer a ``list[...]`` parameter (``Gather``, ``Batch``).
 
+        Args:
+            kind: the type to collect; use the same one in every attempt, since events wait under
+                its name.
+            count: how many to take at once, at least 1.
+
+        Returns:
+            The oldest ``count`` events, or ``None`` if there are fewer; they go on waiting then.
+
         Raises:
             DefinitionError: the step may run more than once at the same time.
+            TypeError: ``count`` is no whole number.
             ValueError: ``count`` is less than 1.
         """
         self._check_open()
@@ -182,8 +195,7 @@ class Context:
                     "same events; or take a list[...] parameter with Gather or Batch instead"
                 ],
             )
-        if count < 1:
-            raise ValueError(f"collect_events takes a count from 1, not {count!r}")
+        check_count("count", count)
         return cast("list[E] | None", self._collect(kind, count))
 
     def _collect(self, kind: type[Event], count: int) -> list[Event] | None:
@@ -228,14 +240,18 @@ class Context:
         Args:
             kind: the type to wait for.
             where: which events of the type; one that it refuses is left to others.
-            timeout: seconds to wait at most.
+            timeout: seconds to wait at most; ``None`` for no limit.
 
         Returns:
             The first fitting event that nobody else has claimed.
 
         Raises:
-            DefinitionError: the step does not declare this wait.
+            DefinitionError: the step does not declare this wait, or is waiting already.
+            TypeError: ``timeout`` is no number.
+            ValueError: ``timeout`` is negative or not finite.
             TimeoutError: none came in time.
+            NonDeterministicStepError: an earlier attempt or delivery did something else here: it
+                waited for another type, asked, or sent another event.
         """
         self._check_open()
         step = self._delivery.step
@@ -244,6 +260,8 @@ class Context:
                 f"step {step.name!r}",
                 [f"waits for {kind.__qualname__}; declare it: @step(waits=[{kind.__qualname__}])"],
             )
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         self._flush()
         event = await self._runtime.wait_for_event(self._delivery, kind, where, timeout)
         return cast("E", event)
@@ -257,11 +275,22 @@ class Context:
     ) -> Any:
         """Ask a human and wait for the answer inside the step; see :meth:`wait_for_event`.
 
+        Args:
+            prompt: the question, or a request event, perhaps with fields of its own.
+            metadata: what else to show to who answers; an event brings its own, and this is not
+                used.
+            timeout: seconds to wait at most; ``None`` for no limit.
+
         Returns:
             The response, as it was given to ``run.respond_to_input``.
 
         Raises:
+            DefinitionError: the attempt is waiting for something already.
+            TypeError: ``timeout`` is no number.
+            ValueError: ``timeout`` is negative or not finite.
             TimeoutError: no answer came in time; the request is withdrawn.
+            NonDeterministicStepError: an earlier attempt or delivery did something else here: it
+                asked another question, waited, or sent another event.
         """
         self._check_open()
         request = (
@@ -269,16 +298,33 @@ class Context:
             if isinstance(prompt, InputRequestEvent)
             else InputRequestEvent(prompt, metadata or {})
         )
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         self._flush()
         return await self._runtime.request_input(self._delivery, request, timeout)
 
     async def run_workflow(self, child: Workflow[T], event: Event | None = None) -> T:
         """Run another workflow inside this step, cancelled with it.
 
+        What the step has sent so far leaves first. After a resume the step starts again from its
+        top; a child that it runs again, of the same workflow with the same event, goes on where it
+        was or gives the result that it had. One that it leaves out then fails the run with
+        ``NonDeterministicStepError``. A later attempt runs its children anew.
+
+        Args:
+            child: the workflow.
+            event: what starts it. Without it, a start event without fields: of the one type that
+                ``child`` accepts, or else a plain ``StartEvent``.
+
         Returns:
             Its result.
 
         Raises:
+            TypeError: ``event`` is no event; or it was left out, and the start event has fields
+                that must be given or is one of several.
+            NoHandlerError: no step of ``child`` accepts the event; nothing of it has run.
+            DefinitionError: ``child`` is this workflow or one that this run is inside of.
+            NonDeterministicStepError: an earlier attempt or delivery sent something else before.
             WorkflowError: the child failed; see :meth:`~blazen_anyio.Workflow.run`.
         """
         self._check_open()
@@ -294,10 +340,13 @@ class Context:
                 it has not been done, and the key may be used again.
 
         Raises:
+            TypeError: ``key`` is no string.
             DefinitionError: the attempt has used the key already.
             StateValueError: the result can't be kept.
         """
         self._check_open()
+        if not isinstance(key, str):
+            raise TypeError(f"ctx.once takes a string as its key, not {key!r}")
         used = self._once
         if used is None:
             used = self._once = set()

@@ -47,11 +47,23 @@ class Event:
         super().__init_subclass__(**kwargs)
         if event_type is not None and not event_type:
             raise TypeError(f"{cls.__qualname__}: event_type must not be empty")
+        _refuse_shared_defaults(cls)
         # In place (slots=False): __init_subclass__ can't hand back another class, and attrs writes
         # the fields of a frozen class with a __dict__ at the speed of a mutable one.
         attrs.define(cls, slots=False, frozen=True, auto_attribs=True)
         # Afterwards: where a class has a field of this name, attrs would take it for the default.
         cls.event_type = event_type or f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _refuse_shared_defaults(cls: type[Event]) -> None:
+    """Refuse a default that all events would share and anybody could change, as dataclasses do."""
+    for name in cls.__dict__.get("__annotations__", {}):
+        if isinstance(cls.__dict__.get(name), (list, dict, set)):
+            kind = type(cls.__dict__[name]).__name__
+            raise TypeError(
+                f"{cls.__qualname__}.{name}: a {kind} as default would be shared by all events; "
+                f"write attrs.field(factory={kind}), or factory=lambda: ..."
+            )
 
 
 class StartEvent(Event, event_type="blazen::StartEvent"):

@@ -110,8 +110,8 @@ class NoHandlerError(WorkflowError):
         self.source = source
         origin = f"emitted by step {source!r}" if source else "sent from outside"
         super().__init__(
-            f"no step accepts {_label(event)} ({origin})"
-            + (f"; {hint}" if hint else "; add a step for it or say on_unhandled='ignore'")
+            f"no step accepts {_label(event)} ({origin}); add a step for it or say "
+            "on_unhandled='ignore'"
         )
 
 

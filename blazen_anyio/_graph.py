@@ -142,6 +142,7 @@ def build(
     on_unhandled: OnUnhandled = "error",
     max_recoveries: int = 100,
     types: Sequence[type] = (),
+    problems: Sequence[str] = (),
 ) -> Graph:
     """Check a workflow and make its plan.
 
@@ -156,6 +157,7 @@ def build(
         on_unhandled: what an event that nobody accepts is: ``"error"``, or to ``"ignore"``.
         max_recoveries: how many failures in one line of causes error steps may handle.
         types: classes that state and fields may hold; event classes among them are known, too.
+        problems: what the caller has found wrong already, to be told with the rest.
 
     Raises:
         DefinitionError: the workflow can't work as it is; every problem is listed.
@@ -172,7 +174,7 @@ def build(
         types=types,
     )
     lineup = read_steps(steps)
-    problems = _problems_of_settings(settings) + lineup.problems
+    problems = [*_problems_of_settings(settings), *problems, *lineup.problems]
     if not problems:
         draft, problems = _draft(settings, lineup)
         if not problems:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal, cast, get_args
+from typing import cast
 
 import attrs
 
@@ -21,7 +21,6 @@ from ._retry import Retry
 from ._signatures import Arguments
 
 __all__ = [
-    "Delivery",
     "EventKind",
     "StepOptions",
     "kinds_of",

@@ -7,8 +7,8 @@ The shape follows Blazen's pipelines.
 
 from __future__ import annotations
 
-import types
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import new_class
 from typing import Any
 
 import attrs
@@ -42,7 +42,7 @@ class Stage:
     """
 
     name: str
-    workflow: Workflow[Any]
+    workflow: Workflow[Any] = attrs.field(validator=attrs.validators.instance_of(Workflow))
     input: Callable[[Results], Event] | None = attrs.field(default=None, kw_only=True)
     when: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
     again: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
@@ -114,8 +114,8 @@ def pipeline(
     *,
     timeout: float | None = None,
     max_concurrency: int | None = None,
-    result_types: Sequence[type] = (),
-) -> Workflow[Any]:
+    types: Sequence[type] = (),
+) -> Workflow[dict[str, Any]]:
     """Build a workflow that runs stages one after another.
 
     Its start event, a ``StartEvent`` with the keyword arguments of ``run`` as data, is what the
@@ -126,7 +126,7 @@ def pipeline(
         stages: in their order.
         timeout: seconds a run may be active.
         max_concurrency: how many stages may run at once.
-        result_types: classes that results may hold, like ``Workflow(types=...)``.
+        types: classes that results may hold, as for :class:`Workflow`.
 
     Raises:
         DefinitionError: no stage, or two with one name.
@@ -142,12 +142,15 @@ def pipeline(
     for place, stage in enumerate(stages):
         steps += builder.steps_of(place, stage)
     return Workflow(
-        name, steps, timeout=timeout, max_concurrency=max_concurrency, types=tuple(result_types)
+        name, steps, timeout=timeout, max_concurrency=max_concurrency, types=tuple(types)
     )
 
 
 def _check(name: str, stages: Sequence[Stage | Parallel]) -> None:
     problems = [] if stages else ["it has no stages"]
+    for stage in stages:
+        if not isinstance(stage, (Stage, Parallel)):
+            raise TypeError(f"pipeline {name!r} takes Stage and Parallel objects, not {stage!r}")
     seen = {"start"}
     for stage in stages:
         inner = stage.stages if isinstance(stage, Parallel) else ()
@@ -171,7 +174,7 @@ class _Builder:
     def _event_class(self, base: type[Event], what: str) -> type[Any]:
         event_type = f"blazen::pipeline/{self._name}/{what}"
         namespace = {"__module__": __name__}
-        return types.new_class(
+        return new_class(
             base.__name__, (base,), {"event_type": event_type}, lambda body: body.update(namespace)
         )
 

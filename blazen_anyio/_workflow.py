@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, cast, overload
@@ -19,6 +19,7 @@ from ._events import Event, StartEvent, StopEvent
 from ._exceptions import DefinitionError, NoHandlerError, SnapshotError, UnknownRequestError
 from ._graph import Graph, build
 from ._machine import Child, Machine
+from ._numbers import check_count
 from ._retry import Retry
 from ._run import Body, Hosts, InputHandler, Run, Runner, RunOptions, outcome_of
 from ._snapshot import Snapshot
@@ -49,11 +50,9 @@ class Workflow(Generic[R]):
         max_concurrency: how many steps of one run may run at once; ``None`` for no limit.
         retry: the policy of the steps that have none of their own.
         external: classes of events that ``run.send_event`` brings; a run that may receive some
-            idles
-            while its handle is open instead of stalling.
+            idles while its handle is open instead of stalling.
         on_unhandled: ``"error"`` fails the run over an event that nobody accepts, ``"ignore"``
-            drops
-            the event.
+            drops the event.
         input_handler: answers requests for input, each in a task of its own.
         types: classes (attrs, dataclasses, enums) that state and fields annotated ``Any`` may hold.
         lanes: ``False`` gives each attempt a task of its own, for libraries that key by task.
@@ -89,10 +88,10 @@ class Workflow(Generic[R]):
         timeout: float | None = None,
         max_concurrency: int | None = None,
         retry: Retry | None = None,
-        external: Iterable[type[Event]] = (),
+        external: Sequence[type[Event]] = (),
         on_unhandled: Literal["error", "ignore"] = "error",
         input_handler: InputHandler | None = None,
-        types: Iterable[type] = (),
+        types: Sequence[type] = (),
         lanes: bool = True,
         history: int | None = 1000,
         max_recoveries: int = 100,
@@ -108,10 +107,10 @@ class Workflow(Generic[R]):
         timeout: float | None = None,
         max_concurrency: int | None = None,
         retry: Retry | None = None,
-        external: Iterable[type[Event]] = (),
+        external: Sequence[type[Event]] = (),
         on_unhandled: Literal["error", "ignore"] = "error",
         input_handler: InputHandler | None = None,
-        types: Iterable[type] = (),
+        types: Sequence[type] = (),
         lanes: bool = True,
         history: int | None = 1000,
         max_recoveries: int = 100,
@@ -126,10 +125,10 @@ class Workflow(Generic[R]):
         timeout: float | None = None,
         max_concurrency: int | None = None,
         retry: Retry | None = None,
-        external: Iterable[type[Event]] = (),
+        external: Sequence[type[Event]] = (),
         on_unhandled: Literal["error", "ignore"] = "error",
         input_handler: InputHandler | None = None,
-        types: Iterable[type] = (),
+        types: Sequence[type] = (),
         lanes: bool = True,
         history: int | None = 1000,
         max_recoveries: int = 100,
@@ -137,19 +136,19 @@ class Workflow(Generic[R]):
         self._graph = build(
             name,
             steps,
+            problems=_problems_of_runs(input_handler, lanes, history),
             stop=StopEvent if stop is None else stop,
             timeout=timeout,
             max_concurrency=max_concurrency,
             retry=retry,
-            external=tuple(external),
+            external=external,
             on_unhandled=on_unhandled,
             max_recoveries=max_recoveries,
-            types=tuple(types),
+            types=types,
         )
         self._bodies = tuple(Body.of(step, lanes=lanes) for step in self._graph.steps)
         self._options = RunOptions(input_handler=input_handler, history=history)
-        self._types = tuple(types)
-        self._known: Codec | None = None
+        self._codec = Codec(self._graph.events, types)
         self._hosts: Hosts | None = None
 
     def __repr__(self) -> str:
@@ -184,8 +183,8 @@ class Workflow(Generic[R]):
                 type that the workflow accepts, or else ``StartEvent.data``.
             run_id: a name of one's own for the run; by default a UUIDv7.
             input_handler: instead of the workflow's.
-            resources: what to open instead, by the opener of a resource: another opener, or a value
-                that can't be called. For tests.
+            resources: what to use instead, by the opener of a resource: a value, or a ``Resource``
+                with another opener. For tests.
             fields: see ``event``.
 
         Raises:
@@ -236,15 +235,15 @@ class Workflow(Generic[R]):
         Args:
             snapshot: of a run of this workflow.
             responses: answers to the snapshot's open requests, by ``request_id``.
-            renames: old to new names of steps and event types.
+            renames: old to new names of steps, event types, other classes, enums and workflows,
+                those of child runs too.
             input_handler: instead of the workflow's.
             resources: as in :meth:`run`.
 
         Raises:
             TypeError: ``snapshot`` is none; text is read with ``Snapshot.from_json``.
             SnapshotError: on entering: the snapshot does not fit this workflow; every unknown step
-                and
-                type is listed.
+                and type is listed.
             UnknownRequestError: on entering: a response to a request that is not open.
         """
         self._check_snapshot(snapshot)
@@ -353,12 +352,6 @@ class Workflow(Generic[R]):
 
     # ---- inside --------------------------------------------------------------------------------
 
-    @property
-    def _codec(self) -> Codec:
-        if self._known is None:
-            self._known = Codec(self._graph.events, self._types)
-        return self._known
-
     def _runner(
         self,
         run_id: str,
@@ -434,14 +427,20 @@ class Workflow(Generic[R]):
             steps=self._bodies,
             codec=self._codec,
             options=options,
-            hosts=self._run_hosts(resources or {}),
+            hosts=self._run_hosts(resources or {}, parent),
             replacements=resources or {},
             parent=parent,
         )
 
-    def _run_hosts(self, replacements: Replacements) -> Hosts | None:
+    def _run_hosts(self, replacements: Replacements, parent: Runner | None) -> Hosts | None:
         """Where the resources of one run live; none if its steps use none."""
         openers = self._graph.openers
+        unknown = [each for each in replacements if each not in openers]
+        if unknown and parent is None:
+            raise TypeError(
+                f"resources= of workflow {self.name!r} names what opens none of its resources: "
+                f"{unknown[0]!r}"
+            )
         if not openers:
             return None
         hosts = Hosts("run", openers, replacements, self._hosts)
@@ -486,10 +485,16 @@ class Workflow(Generic[R]):
         kind = self._start_type()
         if kind is StartEvent:
             return StartEvent(data=dict(fields))
+        names = [field.alias for field in attrs.fields(cast("Any", kind))]
+        if hidden := [name for name in names if name in _OPTIONS]:
+            raise TypeError(
+                f"workflow {self.name!r} starts with {kind.__qualname__}, whose field "
+                f"{hidden[0]!r} is an option of run; pass the event itself"
+            )
         try:
             return kind(**fields)
         except TypeError as error:
-            known = ", ".join(field.alias for field in attrs.fields(cast("Any", kind)))
+            known = ", ".join(names)
             raise TypeError(
                 f"workflow {self.name!r} starts with {kind.__qualname__}({known}): {error}"
             ) from error
@@ -504,6 +509,24 @@ class Workflow(Generic[R]):
             return StartEvent
         names = ", ".join(kind.__qualname__ for kind in typed)
         raise TypeError(f"workflow {self.name!r} starts with one of {names}; pass one of them")
+
+
+_OPTIONS = frozenset({"run_id", "input_handler", "resources"})
+
+
+def _problems_of_runs(input_handler: object, lanes: object, history: object) -> list[str]:
+    """Check the options that only runs use."""
+    problems: list[str] = []
+    if input_handler is not None and not callable(input_handler):
+        problems.append(f"input_handler= takes a function of the request, not {input_handler!r}")
+    if not isinstance(lanes, bool):
+        problems.append(f"lanes= is True or False, not {lanes!r}")
+    if history is not None:
+        try:
+            check_count("history=", history, least=0)
+        except (TypeError, ValueError) as error:
+            problems.append(f"{error}, or None for all")
+    return problems
 
 
 def checked_run_id(run_id: object) -> str:

@@ -97,8 +97,12 @@ def tables() -> Tables:
         },
         memos={(10, "receipt"): MemoRow(delivery=10, name="receipt", value=b"paid")},
         children={
-            (10, 0): ChildRow(delivery=10, number=0, workflow="child", saved=child_data()),
-            (10, 1): ChildRow(delivery=10, number=1, workflow="child", result=StopEvent(result=1)),
+            (10, 0): ChildRow(
+                delivery=10, number=0, workflow="child", digest="d", saved=child_data()
+            ),
+            (10, 1): ChildRow(
+                delivery=10, number=1, workflow="child", digest="e", result=StopEvent(result=1)
+            ),
         },
         state={
             "count": StateRow(key="count", value=2**70),

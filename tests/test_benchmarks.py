@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.measuring import Measurement, measure, measure_growth
 from benchmarks.run import main, render, take_report
 from benchmarks.workloads import CONTENDERS, WORKLOADS, Workload
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Samples begin with a garbage collection, which need not look at what was there before."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.anyio

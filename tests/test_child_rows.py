@@ -16,7 +16,7 @@ from blazen_anyio._snapshot import Snapshot, requests_in
 def with_answers(answers: list[tuple[str, Any]] | None) -> Tables:
     rows = tables()
     rows.children[10, 0] = ChildRow(
-        delivery=10, number=0, workflow="child", saved=child_data(), answers=answers
+        delivery=10, number=0, workflow="child", digest="d", saved=child_data(), answers=answers
     )
     return rows
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 import tomllib
+import typing
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import blazen_anyio
+from blazen_anyio import Workflow
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -33,17 +37,40 @@ def run_python(code: str) -> str:
 def test_every_public_name_is_there_once_and_in_order() -> None:
     names = blazen_anyio.__all__
     assert len(set(names)) == len(names)
+    assert names == sorted(names)
     for name in names:
         assert getattr(blazen_anyio, name) is not None
 
 
 def test_every_public_object_has_a_docstring() -> None:
-    undocumented = [
-        name
-        for name in blazen_anyio.__all__
-        if callable(getattr(blazen_anyio, name)) and not getattr(blazen_anyio, name).__doc__
-    ]
-    assert undocumented == []
+    """Methods and properties of public classes too, those that they inherit from us included."""
+    public = {name: getattr(blazen_anyio, name) for name in blazen_anyio.__all__}
+    for name, value in list(public.items()):
+        if isinstance(value, type):
+            public |= {f"{name}.{part}": member for part, member in members_of(value)}
+    assert len(public) > 2 * len(blazen_anyio.__all__)
+    assert [
+        name for name, value in public.items() if not inspect.cleandoc(value.__doc__ or "")
+    ] == []
+
+
+def members_of(kind: type) -> Iterator[tuple[str, object]]:
+    """The public methods and properties of a class, and of those of ours that it is made of."""
+    for base in kind.__mro__:
+        if base.__module__.partition(".")[0] != blazen_anyio.__name__:
+            continue
+        for name, member in vars(base).items():
+            plain = getattr(member, "__func__", member)  # of a class method or static method
+            if not name.startswith("_") and (
+                inspect.isfunction(plain) or isinstance(plain, property)
+            ):
+                yield name, plain
+
+
+def test_lanes_are_on_by_default() -> None:
+    """Said to type checkers, too. The engine's tests change the default, so it is asserted here."""
+    said = [Workflow.__init__, *typing.get_overloads(Workflow.__init__)]
+    assert [inspect.signature(each).parameters["lanes"].default for each in said] == [True] * 3
 
 
 def test_the_import_brings_in_neither_a_backend_nor_an_extra() -> None:

@@ -177,11 +177,15 @@ class TestSnapshot:
         content = child_data()
         rows = tables()
         for _ in range(document.MAX_CHILDREN):
-            rows.children = {(10, 0): ChildRow(delivery=10, number=0, workflow="c", saved=content)}
+            rows.children = {
+                (10, 0): ChildRow(delivery=10, number=0, workflow="c", digest="d", saved=content)
+            }
             last = snapshot(rows)
             content = last.to_data()
         assert Snapshot.from_json(last.to_json()) == last
-        rows.children = {(10, 0): ChildRow(delivery=10, number=0, workflow="c", saved=content)}
+        rows.children = {
+            (10, 0): ChildRow(delivery=10, number=0, workflow="c", digest="d", saved=content)
+        }
         with pytest.raises(SnapshotError, match="child runs nested deeper than 32"):
             snapshot(rows)
         too_deep = dict(content)

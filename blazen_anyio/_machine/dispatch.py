@@ -128,12 +128,6 @@ class Dispatch:
             delivery.phase = "running"
             return delivery
 
-    def seize(self, delivery: Delivery) -> None:
-        """Give a slot to an attempt that runs already, above the limit if need be."""
-        self.steps[delivery.step.index].running += 1
-        self.running += 1
-        delivery.phase = "running"
-
     def drop(self, delivery: Delivery) -> None:
         """Take a pending delivery out of the run. The queues skip it when they come to it."""
         delivery.phase = "gone"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from .._events import Event, InputRequestEvent
 from .._exceptions import NonDeterministicStepError
 from .ledger import Ledger
-from .live import Delivery, Effect, EffectKind, Record, Scope
+from .live import Children, Delivery, Effect, EffectKind, Record, Scope
 from .outcome import Offer
 from .routing import Routing
 from .scopes import Scopes
@@ -96,12 +96,24 @@ class Early:
             self._ledger.touch_effect(effect)
 
     def finish(self, delivery: Delivery) -> None:
-        """An attempt has succeeded: fewer early effects than before are a difference, too."""
+        """An attempt has succeeded: fewer early effects than before are a difference, too.
+
+        Raises:
+            NonDeterministicStepError: there are, and they can't be undone.
+        """
+        if delivery.children is not None:
+            self._finish_children(delivery, delivery.children)
         if delivery.effects is not None and delivery.cursor < len(delivery.effects):
             self._start_over(delivery)
         if delivery.step.generates:
             self._opened(delivery)  # a generator that yielded nothing is an empty fan-out
             self._scopes.release(delivery)
+
+    def _finish_children(self, delivery: Delivery, children: Children) -> None:
+        for child in children.runs:
+            if not child.begun:
+                detail = f"an earlier delivery ran workflow {child.workflow!r} with another event"
+                raise NonDeterministicStepError(delivery.step.name, child.number, detail)
 
     def give_up(self, delivery: Delivery) -> None:
         """What the invocation fanned out early counts no more."""
@@ -157,6 +169,17 @@ class Early:
         if request is not None:
             self._ledger.close_request(request, "withdrawn")
         self._ledger.settle_effect(effect, delivery, "timed_out", None)
+
+    def undo_wait(self, delivery: Delivery) -> None:
+        """An attempt has left its wait, which is its latest early effect."""
+        ledger, effects = self._ledger, delivery.effects
+        assert effects and ledger.waiting[delivery] is effects[-1], "an attempt waits for one thing"
+        effect = effects.pop()
+        delivery.cursor -= 1
+        ledger.forget_effect(effect)
+        if effect.request in ledger.requests:
+            ledger.close_request(ledger.requests[effect.request], "withdrawn")
+        ledger.resume_attempt(delivery)
 
     def _suspend(self, delivery: Delivery, effect: Effect, now: float) -> None:
         self._ledger.suspend_attempt(delivery, effect, now)

@@ -66,7 +66,7 @@ class Handling:
         delivery.resumes = False
         delivery.doom = None
         if delivery.children is not None:
-            delivery.children.begun = 0
+            delivery.children.begin_again()
         if step.timeout is not None:
             delivery.timer = ledger.timers.set(now + step.timeout, "timeout", delivery)
         if ledger.publish is not None:
@@ -111,7 +111,7 @@ class Handling:
             self._life.fail_run(NoHandlerError(unaccepted, delivery.step.name), now, delivery)
             return
         try:
-            if delivery.effects is not None or delivery.step.generates:
+            if delivery.has_early_effects:
                 self._early.finish(delivery)
         except NonDeterministicStepError as error:
             self._life.fail_run(error, now, delivery)
@@ -139,7 +139,7 @@ class Handling:
         """
         ledger = self._ledger
         step, scope = ledger.plan.route(event).straight, delivery.scope
-        if step is None or delivery.effects is not None or delivery.step.generates:
+        if step is None or delivery.has_early_effects:
             return False
         gathered = scope.joined_by(step.index) if step.mode is Mode.GATHER else None
         if gathered is None and step.mode is Mode.GATHER:
@@ -178,6 +178,11 @@ class Handling:
             self._life.late.append(error)
             self._discard(delivery, now)
             return
+        if delivery.doom == "suspend":
+            # A cleanup that failed while the run is put down uses up no attempt.
+            self._life.late.append(error)
+            self._put_back(delivery, now)
+            return
         self._life.account(now)
         self._life.end_attempt(delivery)
         if delivery.first_tried is None:
@@ -197,6 +202,9 @@ class Handling:
         if self._ledger.ending is not None or delivery.doom == "discard":
             self._discard(delivery, now)
             return
+        self._put_back(delivery, now)
+
+    def _put_back(self, delivery: Delivery, now: float) -> None:
         self._life.account(now)
         self._life.end_attempt(delivery)
         self._dispatch.put_back(delivery)

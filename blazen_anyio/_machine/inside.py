@@ -102,16 +102,6 @@ class Inside:
             if effect.kind == "wait" and delivery.doom is None
         ]
 
-    def leave(self, delivery: Delivery, now: float) -> None:
-        """An attempt goes on without what it waits for: a scope of its own has ended the wait.
-
-        It holds a slot again, above the limit if need be, because it runs already. The wait stays
-        on record: an answer that comes later is given to the next attempt that asks.
-        """
-        self._life.account(now)
-        if delivery.waiting_for is not None:
-            self._ledger.leave_wait(delivery, now)
-
     def claim(self, delivery: Delivery, record: Record, now: float) -> None:
         """An event in the mailbox satisfies the wait of an attempt."""
         self._life.account(now)
@@ -119,29 +109,43 @@ class Inside:
         self._early.claim(delivery, effect, record)
         self._life.commit(now)
 
+    def leave_wait(self, delivery: Delivery, now: float) -> bool:
+        """A running attempt has stopped waiting of its own accord: it queues for a slot.
+
+        The wait is as if it had never been; what it asked is withdrawn.
+
+        Returns:
+            Whether the attempt is to go on once it has its slot, and not being cancelled.
+        """
+        if self._ledger.ending is not None or delivery.doom is not None:
+            return False
+        if delivery.phase == "waiting":
+            self._life.account(now)
+            self._early.undo_wait(delivery)
+            self._life.commit(now)
+        return delivery.phase != "running"
+
     def judged(self, now: float) -> None:
         """The waiting attempts have judged what they were offered, and claimed what they want."""
         self._life.account(now)
         self._life.check_idle(now)
 
-    def begin_child(self, delivery: Delivery, workflow: str, now: float) -> Child:
-        """A running attempt begins its next child run, or goes on with the one of that number.
+    def begin_child(self, delivery: Delivery, workflow: str, digest: str, now: float) -> Child:
+        """A running attempt begins a child run, or goes on with one of an earlier delivery.
 
-        Raises:
-            NonDeterministicStepError: the child of that number was of another workflow.
+        That is the first one of this workflow with the same first event that was not asked for yet:
+        child runs that go on side by side may be asked for in another order.
         """
         self._life.account(now)
         children = delivery.children = delivery.children or Children()
-        number = children.begun
-        if number == len(children.runs):
-            children.runs.append(Child(delivery.id, number, workflow))
-        child = children.runs[number]
-        if child.workflow != workflow:
-            detail = f"child run {number} was of workflow {child.workflow!r}"
-            error = NonDeterministicStepError(delivery.step.name, number, detail)
-            self._life.fail_run(error, now)
-            raise error
-        children.begun += 1
+        wanted = (workflow, digest)
+        for child in children.runs:
+            if not child.begun and (child.workflow, child.digest) == wanted:
+                break
+        else:
+            child = Child(delivery.id, len(children.runs), workflow, digest)
+            children.runs.append(child)
+        child.begun = True
         self._ledger.touch_child(child)
         self._life.commit(now)
         return child

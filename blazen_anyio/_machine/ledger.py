@@ -281,16 +281,6 @@ class Ledger:
             delivery.timer = self.timers.set(now + delivery.time_left, "timeout", delivery)
             delivery.time_left = None
 
-    def leave_wait(self, delivery: Delivery, now: float) -> None:
-        """An attempt goes on without what it waits for, in a slot that it takes at once."""
-        if delivery.phase == "waiting":
-            self._stop_waiting(delivery)
-        else:
-            self.dispatch.drop(delivery)
-            self.give_room(delivery.step)
-        self.dispatch.seize(delivery)
-        self.go_on(delivery, now)
-
     def settle_effect(
         self, effect: Effect, delivery: Delivery, how: Literal["answered", "timed_out"], answer: Any
     ) -> None:

@@ -40,7 +40,7 @@ Doom = Literal["timeout", "suspend", "discard"]
 delivered again), or nothing that comes of it counts any more."""
 
 
-EffectKind = Literal["send", "yield", "request", "wait", "child"]
+EffectKind = Literal["send", "yield", "request", "wait"]
 
 
 class Carrier(Protocol):
@@ -212,6 +212,8 @@ class Child:
     Attributes:
         number: ascending from 0 within the invocation.
         workflow: the name of the child's workflow.
+        digest: of the event that it begins with.
+        begun: whether the attempt under way has asked for it.
         save: writes the child run down as plain data; the runner's. ``None`` before it has begun.
         saved: what was written down before this process took over.
         answers: given to requests in ``saved`` before the child has begun again, by request id.
@@ -222,7 +224,9 @@ class Child:
     __slots__ = (
         "answers",
         "asks",
+        "begun",
         "delivery",
+        "digest",
         "number",
         "result",
         "save",
@@ -230,10 +234,12 @@ class Child:
         "workflow",
     )
 
-    def __init__(self, delivery: int, number: int, workflow: str) -> None:
+    def __init__(self, delivery: int, number: int, workflow: str, digest: str) -> None:
         self.delivery = delivery
         self.number = number
         self.workflow = workflow
+        self.digest = digest
+        self.begun = False
         self.save: Callable[[], Any] | None = None
         self.asks: Callable[[], list[InputRequestEvent]] | None = None
         self.saved: Any = None
@@ -255,6 +261,7 @@ class Child:
             delivery=self.delivery,
             number=self.number,
             workflow=self.workflow,
+            digest=self.digest,
             saved=saved,
             result=self.result,
             answers=list(self.answers.items()) or None,
@@ -262,13 +269,17 @@ class Child:
 
 
 class Children:
-    """The child runs of an invocation; ``begun`` is how many its attempt has asked for so far."""
+    """The child runs of an invocation, in the order in which they were first asked for."""
 
-    __slots__ = ("begun", "runs")
+    __slots__ = ("runs",)
 
     def __init__(self) -> None:
         self.runs: list[Child] = []
-        self.begun = 0
+
+    def begin_again(self) -> None:
+        """Another delivery asks for the child runs anew."""
+        for child in self.runs:
+            child.begun = False
 
 
 class Delivery:
@@ -357,6 +368,11 @@ class Delivery:
         self.opened: Scope | None = None
         self.timer: Timer | None = None
         self.time_left: float | None = None
+
+    @property
+    def has_early_effects(self) -> bool:
+        """Whether its success has to be held against what it let out, or ran, before."""
+        return self.effects is not None or self.step.generates or self.children is not None
 
     @property
     def events(self) -> Event | list[Event]:

@@ -99,9 +99,9 @@ class Machine:
         self.wait = inside.wait
         self.ask = inside.ask
         self.waits = inside.waits
-        self.leave = inside.leave
         self.claim = inside.claim
         self.judged = inside.judged
+        self.leave_wait = inside.leave_wait
         self.begin_child = inside.begin_child
         self.answer_child = inside.answer_child
         self.end_child = inside.end_child

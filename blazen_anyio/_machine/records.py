@@ -209,7 +209,7 @@ class EffectRow:
 
     delivery: int
     number: int
-    kind: Literal["send", "yield", "request", "wait", "child"]
+    kind: Literal["send", "yield", "request", "wait"]
     digest: str
     scope: int = ROOT
     request: str = ""
@@ -235,6 +235,7 @@ class ChildRow:
         delivery: the id of the delivery.
         number: ascending from 0 within the delivery.
         workflow: the name of the child's workflow.
+        digest: of the event that it begins with.
         saved: the child run as the runner has written it down, plain data; ``None`` if it has
             finished or not begun. What is in it is the child's business and not looked at.
         result: the stop event of a child that has finished.
@@ -245,6 +246,7 @@ class ChildRow:
     delivery: int
     number: int
     workflow: str
+    digest: str
     saved: Any = None
     result: StopEvent | None = None
     answers: list[tuple[str, Any]] | None = None

@@ -52,12 +52,24 @@ class Scopes:
         joins, scope, branch = self._ledger.joins, record.scope, record.branch
         kind = type(record.event)
         sides = [side for side, accepted in enumerate(step.accepts) if matches(kind, accepted)]
-        # An event that fits both sides takes the one that is shorter.
-        slot = min(sides, key=lambda side: joins.count((step.index, scope.id, branch, side)))
+        slot = min(sides, key=lambda side: self._fitness(step, record, side))
         self._ledger.join(step, scope, branch, slot, record)
         if joins.count((step.index, scope.id, branch, 1 - slot)):
             entries = [joins.take((step.index, scope.id, branch, side), 1)[0] for side in (0, 1)]
             self._fire_joined(step, entries)
+
+    def _fitness(self, step: StepPlan, record: Record, side: int) -> tuple[bool, bool, int]:
+        """How well an event that fits both sides of a pair fits one; least is best.
+
+        The side whose partner waits; else the narrower one, since the other can do without this
+        event; else the shorter one.
+        """
+        places = [(step.index, record.scope.id, record.branch, each) for each in (side, 1 - side)]
+        own, partner = (self._ledger.joins.count(place) for place in places)
+        is_wider = step.accepts[side] is not step.accepts[1 - side] and issubclass(
+            step.accepts[1 - side], step.accepts[side]
+        )
+        return not partner, is_wider, own
 
     def _fire_joined(self, step: StepPlan, entries: list[Entry]) -> None:
         """Deliver joined events in the scope and the branch of the first of them."""

@@ -179,7 +179,7 @@ class _Loader:
         for (id, number), row in sorted(self._tables.children.items()):
             delivery = self._deliveries[id]
             delivery.children = delivery.children or Children()
-            child = Child(id, number, row.workflow)
+            child = Child(id, number, row.workflow, row.digest)
             child.saved = row.saved
             child.result = row.result
             child.answers.update(row.answers or ())

@@ -158,6 +158,7 @@ class Children:
         for record in self._dormant():
             if any(each.request_id == request_id for each in _unanswered(record)):
                 self._owner.machine.answer_child(record, request_id, response, self._owner.clock())
+                self._owner.after_input()
                 return True
         return False
 

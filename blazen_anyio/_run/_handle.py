@@ -15,6 +15,7 @@ from .._exceptions import (
     RunEndedError,
 )
 from .._machine import Outcome
+from .._numbers import check_seconds
 from .._snapshot import Snapshot
 from ._groups import leave_group
 from ._history import History
@@ -54,12 +55,12 @@ class RunStatistics:
 
     Attributes:
         steps: by the name of the step, in the order of the workflow's list.
-        active_time: seconds in which the run was neither paused nor only waiting for a human; only
-            measured for a workflow with a ``timeout``, else 0.
+        active_time: seconds in which the run was neither paused nor only waiting for a human;
+            ``None`` for a workflow without a ``timeout``, where nobody counts them.
     """
 
     steps: Mapping[str, StepStatistics]
-    active_time: float
+    active_time: float | None
 
 
 class Run(Generic[R]):
@@ -114,10 +115,7 @@ class Run(Generic[R]):
         else:
             runner.machine.cancel(runner.clock())
         runner.after_input()
-        try:
-            await leave_group(group, exc)
-        finally:
-            runner.finish()  # it may have been cancelled before it could begin
+        await leave_group(group, exc)
         if self._fetchers:
             return
         if exc is None:
@@ -167,7 +165,9 @@ class Run(Generic[R]):
                 )
                 for step in runner.machine.counts()
             },
-            runner.machine.active_time(runner.clock()),
+            None
+            if runner.machine.plan.timeout is None
+            else runner.machine.active_time(runner.clock()),
         )
 
     def stream_events(
@@ -179,6 +179,13 @@ class Run(Generic[R]):
             buffer: how many events may wait for this subscriber.
             overflow: what happens to a subscriber that lags; see :class:`EventStream`.
             lifecycle: show lifecycle facts (:class:`LifecycleEvent`), too.
+
+        Returns:
+            A stream of all that is shown from now on; it ends when the run does.
+
+        Raises:
+            TypeError: ``buffer`` is no whole number.
+            ValueError: ``buffer`` is less than 1, or ``overflow`` is no policy.
         """
         runner = self._runner
         streams = runner.broadcast
@@ -225,6 +232,7 @@ class Run(Generic[R]):
             RunEndedError: the run had ended, or ended during the grace time.
             StateValueError: something in the run can't be written to a snapshot.
         """
+        check_seconds("grace", grace)
         runner = self._going()
         runner.suspend_asked = True
         runner.pause()
@@ -236,7 +244,8 @@ class Run(Generic[R]):
             runner.suspend()
         await runner.ended.wait()
         if self._outcome.kind != "suspended":
-            raise RunEndedError(f"run {self._run_id!r} ended before it could be suspended")
+            ended = RunEndedError(f"run {self._run_id!r} ended before it could be suspended")
+            raise ended from self._outcome.error
         return runner.final_snapshot()
 
     # ---- steering ------------------------------------------------------------------------------
@@ -244,9 +253,14 @@ class Run(Generic[R]):
     def send_event(self, event: Event) -> None:
         """Send an event into the run from outside.
 
+        Args:
+            event: goes to the steps that accept it; an ``InputResponseEvent`` answers its request,
+                as :meth:`respond_to_input` does.
+
         Raises:
             TypeError: ``event`` is no event.
             NoHandlerError: no step accepts it; the run goes on.
+            UnknownRequestError: ``event`` answers a request that is not open.
             RunEndedError: the run has ended.
             WorkflowFullError: a step that accepts it has ``max_pending`` deliveries waiting.
         """
@@ -256,7 +270,11 @@ class Run(Generic[R]):
         runner.send_from_outside(event)
 
     def respond_to_input(self, request_id: str, response: Any) -> None:
-        """Answer a request.
+        """Answer a request, of the run or of a child run.
+
+        Args:
+            request_id: of one of :attr:`requests`.
+            response: the answer, as the step is to get it.
 
         Raises:
             UnknownRequestError: no such request is open; ``reason`` says why.

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import final, overload
 
 from .._machine.facts import Fact, RawFact
+from .._numbers import check_count
 
 __all__ = ["History"]
 
@@ -33,7 +34,8 @@ class History(Sequence[Fact]):
     __slots__ = ("_noted", "_ring")
 
     def __init__(self, maxlen: int | None = None) -> None:
-        _check_maxlen(maxlen)
+        if maxlen is not None:
+            check_count("history", maxlen, least=0)
         self._ring: deque[RawFact] = deque(maxlen=maxlen)
         self._noted = 0
 
@@ -84,12 +86,3 @@ class History(Sequence[Fact]):
 
     def __repr__(self) -> str:
         return f"<History of {len(self)} facts, {self.dropped} dropped>"
-
-
-def _check_maxlen(maxlen: object) -> None:
-    if maxlen is None:
-        return
-    if not isinstance(maxlen, int) or isinstance(maxlen, bool):
-        raise TypeError(f"history takes a whole number or None, not {maxlen!r}")
-    if maxlen < 0:
-        raise ValueError(f"history takes a number of at least 0, or None for all, not {maxlen}")

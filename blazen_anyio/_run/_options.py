@@ -12,7 +12,7 @@ from .._events import InputRequestEvent
 
 __all__ = ["InputHandler", "RunOptions"]
 
-InputHandler = Callable[[InputRequestEvent], Awaitable[Any]]
+InputHandler = Callable[[InputRequestEvent], Awaitable[Any] | Any]
 
 
 def _check_handler(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

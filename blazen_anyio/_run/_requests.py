@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +81,9 @@ class Requests:
         handler = runner.options.input_handler
         assert handler is not None
         try:
-            response = await handler(request)
+            response = handler(request)
+            if inspect.isawaitable(response):
+                response = await response
         except BaseException as error:
             failure = without_cancellations(error)
             if failure is None and cancelled_from_outside():

@@ -18,6 +18,7 @@ from contextlib import (
     AbstractContextManager,
     AsyncExitStack,
     asynccontextmanager,
+    nullcontext,
 )
 from contextvars import copy_context
 from types import TracebackType
@@ -70,8 +71,8 @@ class Hosts:
     Args:
         level: whose resources these are, ``"run"`` or ``"workflow"``.
         openers: all openers of the workflow, by function.
-        replacements: what to open instead, by function: another opener, or a value that can't be
-            called.
+        replacements: what to use instead, by function: a value, or a ``Resource`` with another
+            opener.
         outer: where the resources of the workflow are, for those of a run.
 
     Attributes:
@@ -158,7 +159,7 @@ class Hosts:
                 name: await self._for(need, stack, opened)
                 for name, need in self._needs(resource).items()
             }
-            entered = _entered(self._opener(resource), values)
+            entered = self._opening(resource, values)
             opened[resource.opener] = await stack.enter_async_context(entered)
         return opened[resource.opener]
 
@@ -177,8 +178,15 @@ class Hosts:
             return {}
         return self._openers[resource.opener].needs
 
-    def _opener(self, resource: Resource) -> object:
-        return self._replacements.get(resource.opener, resource.opener)
+    def _opening(
+        self, resource: Resource, values: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[Any]:
+        if resource.opener not in self._replacements:
+            return _entered(resource.opener, values)
+        replacement = self._replacements[resource.opener]
+        if isinstance(replacement, Resource):
+            return _entered(replacement.opener, {})
+        return nullcontext(replacement)
 
     # ---- hosts ---------------------------------------------------------------------------------
 
@@ -202,7 +210,7 @@ class Hosts:
             with host.scope:
                 needs = self._needs(resource)
                 values = {name: await self.get(need) for name, need in needs.items()}
-                async with _entered(self._opener(resource), values) as host.value:
+                async with self._opening(resource, values) as host.value:
                     self._open.append(host)
                     host.opened.set()
                     await host.close.wait()
@@ -240,11 +248,8 @@ class Hosts:
 
 
 @asynccontextmanager
-async def _entered(opener: object, values: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+async def _entered(opener: Key, values: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
     """Open with any kind of opener: one that makes a context manager, a coroutine, or a value."""
-    if not callable(opener):
-        yield opener
-        return
     opened: Any = opener(**values)
     if inspect.isawaitable(opened):
         opened = await opened

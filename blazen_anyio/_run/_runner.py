@@ -139,11 +139,6 @@ class Runner:
             self.log_failure()
             raise
         finally:
-            self.finish()
-
-    def finish(self) -> None:
-        """All of the run has finished, or could not even begin; once is enough."""
-        if not self.ended.is_set():
             self.machine.cancel(self.clock())  # if it has not ended, this was cancelled
             self._report_late()
             self.broadcast.close()
@@ -192,6 +187,7 @@ class Runner:
                 f"step left open; the steps that ran last: {self._last_steps()}"
             )
             self.machine.fail(self._broken, self.clock())
+        self.waiting.let_leave()
 
     def _task_broke(self, error: BaseException) -> None:
         """Report what came out of a task of the run, and is no failure of a step."""
@@ -232,6 +228,7 @@ class Runner:
             if isinstance(order, Cancel):
                 if order.delivery.carrier is not None:
                     order.delivery.carrier.cancel()
+                    self.waiting.let_leave(order.delivery)
             elif isinstance(order, Show):
                 self.requests.show(order.request)
             elif isinstance(order, Offer):
@@ -419,20 +416,18 @@ class Runner:
             error.others = others
             return
         for other in others:
-            self.log_late(other)
+            self._log("an error while the run was ending", other)
 
     def log_failure(self) -> None:
         """Log why the run has failed, since something else is raised."""
         outcome = self.machine.outcome
         if outcome is not None and outcome.error is not None and not self._failure_logged:
             self._failure_logged = True
-            self.log_late(outcome.error)
+            self._log("the run failed, and something else is raised", outcome.error)
 
-    def log_late(self, error: BaseException) -> None:
+    def _log(self, what: str, error: BaseException) -> None:
         """Log an error that has no other way to anybody."""
-        logger.error(
-            "run %s: an error while the run was ending", self.machine.run_id, exc_info=error
-        )
+        logger.error("run %s: %s", self.machine.run_id, what, exc_info=error)
 
 
 def _clock(on_asyncio: bool) -> Callable[[], float]:

@@ -78,7 +78,8 @@ class StepRuntime:
                 f"step {delivery.step.name!r}", [f"workflow {child.name!r} would run inside itself"]
             )
         first = child.first_event(event)
-        record = runner.machine.begin_child(delivery, child.name, runner.clock())
+        digest = runner.codec.digest(first)
+        record = runner.machine.begin_child(delivery, child.name, digest, runner.clock())
         runner.after_input()
         if record.result is None:
             inner = self._make_child(child, record, first)

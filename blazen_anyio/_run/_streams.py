@@ -26,6 +26,7 @@ from anyio.lowlevel import EventLoopToken, checkpoint, current_token
 
 from .._events import Event
 from .._exceptions import StreamLagError
+from .._numbers import check_count
 
 __all__ = ["Broadcast", "EventStream", "Overflow"]
 
@@ -188,7 +189,7 @@ class Broadcast:
             TypeError: ``buffer`` is no whole number.
             ValueError: ``buffer`` is less than 1, or ``overflow`` is none of the three.
         """
-        _check_buffer(buffer)
+        check_count("buffer", buffer)
         if overflow not in get_args(Overflow):
             raise ValueError(f"overflow is 'error', 'drop_oldest' or 'block', not {overflow!r}")
         subscription = Subscription(buffer, overflow, lifecycle, buffer)
@@ -394,10 +395,3 @@ def _call_soon(loop: EventLoopToken, function: Callable[[], None]) -> None:
     schedule = getattr(native, "run_sync_soon", None) or native.call_soon_threadsafe
     with suppress(RuntimeError):
         schedule(function)
-
-
-def _check_buffer(buffer: object) -> None:
-    if not isinstance(buffer, int) or isinstance(buffer, bool):
-        raise TypeError(f"buffer takes a whole number, not {buffer!r}")
-    if buffer < 1:
-        raise ValueError(f"buffer takes a number of at least 1, not {buffer}")

@@ -15,6 +15,7 @@ import anyio
 import attrs
 
 from .._events import Event, InputRequestEvent
+from .._exceptions import DefinitionError
 from .._machine import Delivery, Effect, Record
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class _Waiter:
     where: Callable[[Any], bool] | None = None
     ready: anyio.Event = attrs.field(factory=anyio.Event)
     error: BaseException | None = None
+    leaving: bool = False
 
 
 class Waiting:
@@ -101,17 +103,45 @@ class Waiting:
     async def _until_settled(
         self, delivery: Delivery, waiter: _Waiter, wait: Callable[[float], Effect]
     ) -> Any:
+        if delivery in self._waiters:
+            raise DefinitionError(
+                f"step {delivery.step.name!r}",
+                ["an attempt waits for one thing at a time; make a step of each wait"],
+            )
         self._waiters[delivery] = waiter
         try:
             effect = wait(self._runner.clock())
             self._runner.after_input()
             if delivery.waiting_for is effect:
                 await self._until_woken(delivery, waiter)
+        except anyio.get_cancelled_exc_class():
+            await self._leave(delivery, waiter)
+            raise
         finally:
             self._waiters.pop(delivery, None)
         if effect.settled == "timed_out":
             raise TimeoutError("nothing came in time")
         return effect.answer
+
+    async def _leave(self, delivery: Delivery, waiter: _Waiter) -> None:
+        """A scope of the step's own has ended its wait: it needs a slot before it goes on.
+
+        Shielded, or it would go on without one; :meth:`let_leave` ends that if the run does.
+        """
+        runner = self._runner
+        if not runner.machine.leave_wait(delivery, runner.clock()):
+            return
+        waiter.leaving = True
+        self._waiters[delivery] = waiter
+        runner.after_input()
+        with anyio.CancelScope(shield=True):
+            await waiter.ready.wait()
+
+    def let_leave(self, delivery: Delivery | None = None) -> None:
+        """Nobody gets a slot any more, or an attempt need not: it goes on to its end without."""
+        for waiting, waiter in list(self._waiters.items()):
+            if waiter.leaving and delivery in (None, waiting):
+                waiter.ready.set()
 
     async def _until_woken(self, delivery: Delivery, waiter: _Waiter) -> None:
         self._waiters[delivery] = waiter

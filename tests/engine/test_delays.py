@@ -97,8 +97,18 @@ async def test_a_delayed_stop_event_is_a_deadline() -> None:
     assert await Workflow("w", [begin]).run() == "deadline"
 
 
-@pytest.mark.parametrize("delay", [-1, float("nan"), float("inf"), "soon"])
-async def test_a_delay_that_is_none_is_refused(delay: Any) -> None:
+@pytest.mark.parametrize(
+    ("delay", "kind"),
+    [
+        (-1, ValueError),
+        (float("nan"), ValueError),
+        (float("inf"), ValueError),
+        ("soon", TypeError),
+        (True, TypeError),
+        (None, TypeError),
+    ],
+)
+async def test_a_delay_that_is_none_is_refused(delay: Any, kind: type[Exception]) -> None:
     @step
     async def begin(ev: StartEvent, ctx: Context) -> Done:
         ctx.send_event(Done(), delay=delay)
@@ -106,5 +116,5 @@ async def test_a_delay_that_is_none_is_refused(delay: Any) -> None:
 
     with pytest.raises(StepFailedError) as caught:
         await Workflow("w", [begin, end]).run()
-    assert isinstance(caught.value.error, ValueError)
+    assert isinstance(caught.value.error, kind)
     assert "delay" in str(caught.value.error)

@@ -732,14 +732,18 @@ async def test_a_generator_that_raises_half_way_keeps_what_it_yielded_and_fails(
 
 
 async def test_a_generator_that_yields_what_is_no_event_fails() -> None:
+    log = Log()
+
     @step
     async def pages(ev: StartEvent) -> AsyncIterator[Work]:
-        yield "text"  # type: ignore[misc]
+        async with cleanup(log):
+            yield "text"  # type: ignore[misc]
 
     with pytest.raises(StepFailedError) as caught:
         await Workflow("w", [pages, work, gather]).run()
     assert isinstance(caught.value.error, TypeError)
     assert "pages" in str(caught.value.error)
+    assert log.lines == ["cleanup"]  # it was closed, and had the time to clean up
 
 
 async def test_a_generator_may_use_the_context_and_scopes_of_its_own() -> None:

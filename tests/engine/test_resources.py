@@ -1137,20 +1137,23 @@ async def test_a_resource_that_breaks_while_it_is_open_fails_who_uses_it_next(
 async def test_a_resource_is_opened_in_the_context_of_the_run_not_of_a_step() -> None:
     variable: ContextVar[str] = ContextVar("variable", default="default")
 
-    async def open_client() -> str:
+    async def open_for_step() -> str:
+        variable.set("the step's")
+        return variable.get()
+
+    async def open_for_run() -> str:
         return variable.get()
 
     @step
-    async def begin(ev: StartEvent) -> Work:
-        variable.set("the step's")
-        return Work()
-
-    @step
-    async def use(ev: Work, it: Annotated[str, Resource(open_client)]) -> StopEvent:
-        return StopEvent(result=it)
+    async def use(
+        ev: StartEvent,
+        first: Annotated[str, Resource(open_for_step, "step")],
+        then: Annotated[str, Resource(open_for_run)],
+    ) -> StopEvent:
+        return StopEvent(result=(first, then))
 
     variable.set("the program's")
-    assert await Workflow("w", [begin, use]).run() == "the program's"
+    assert await Workflow("w", [use]).run() == ("the step's", "the program's")
 
 
 async def test_a_resource_is_opened_afresh_after_a_resume_and_never_in_a_snapshot(

@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +23,7 @@ from blazen_anyio import (
     Event,
     InputRequestEvent,
     InputResponseEvent,
+    Retry,
     RunEndedError,
     Snapshot,
     SnapshotError,
@@ -131,6 +134,64 @@ async def test_delays_elapse_while_the_run_is_down() -> None:
     async with workflow.resume(snapshot) as run:
         assert await run.result() == 7
     assert anyio.current_time() - started == pytest.approx(3600, abs=5)
+
+
+@pytest.fixture
+def wall_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Stops the wall clock; it goes on when called. Virtual time knows nothing of it."""
+    now = 1_000_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+
+    def go_on(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    return go_on
+
+
+@pytest.mark.parametrize(("down", "left"), [(0, 3600), (1000, 2600), (3600, 0), (9999, 0)])
+async def test_time_on_the_wall_clock_while_the_run_is_down_is_taken_off_a_delay(
+    wall_clock: Callable[[float], None], down: float, left: float
+) -> None:
+    @step
+    async def begin(ev: StartEvent, ctx: Context) -> Done | None:
+        ctx.send_event(Done(7), delay=3600)
+        return None
+
+    @step
+    async def done(ev: Done) -> StopEvent:
+        return StopEvent(result=ev.n)
+
+    workflow = Workflow("w", [begin, done])
+    async with workflow.start() as run:
+        await settle()
+        snapshot = through_json(await run.suspend())
+    wall_clock(down)
+    resumed = anyio.current_time()
+    async with workflow.resume(snapshot) as run:
+        assert await run.result() == 7
+    assert anyio.current_time() - resumed == pytest.approx(left, abs=0.01)
+
+
+@pytest.mark.parametrize(("down", "left"), [(0, 60), (40, 20), (60, 0), (99, 0)])
+async def test_time_on_the_wall_clock_while_the_run_is_down_is_taken_off_a_retrys_wait(
+    wall_clock: Callable[[float], None], down: float, left: float
+) -> None:
+    @step(retry=Retry(initial=60, max_delay=60, jitter=False))
+    async def fails(ev: StartEvent, ctx: Context) -> StopEvent:
+        if ctx.attempt == 1:
+            raise Boom
+        return StopEvent(result=ctx.attempt)
+
+    workflow = Workflow("w", [fails])
+    async with workflow.start() as run:
+        await settle()
+        snapshot = through_json(await run.suspend())
+    wall_clock(down)
+    resumed = anyio.current_time()
+    async with workflow.resume(snapshot) as run:
+        assert await run.result() == 2
+    assert anyio.current_time() - resumed == pytest.approx(left, abs=0.01)
 
 
 async def test_collect_buffers_and_open_requests_are_in_a_snapshot() -> None:

@@ -103,7 +103,7 @@ async def test_typed_start_and_stop_events_go_through() -> None:
         return Answer(text=f"{ev.text}!")
 
     child = Workflow("answer", [answer], stop=Answer)
-    workflow = pipeline("p", [Stage("answer", child)], result_types=[Ask, Answer])
+    workflow = pipeline("p", [Stage("answer", child)], types=[Ask, Answer])
     assert await workflow.run(Ask(text="why")) == {"answer": Answer(text="why!")}
 
 

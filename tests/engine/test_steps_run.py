@@ -342,6 +342,29 @@ async def test_own_task_gives_each_attempt_a_task_of_its_own() -> None:
     assert len(set(tasks)) == 5
 
 
+async def test_own_task_shares_no_task_with_the_steps_before_and_after() -> None:
+    tasks: dict[str, object] = {}
+
+    @step
+    async def begin(ev: StartEvent) -> Work:
+        tasks["begin"] = current_task()
+        return Work()
+
+    @step(own_task=True)
+    async def alone(ev: Work) -> Done:
+        tasks["alone"] = current_task()
+        return Done()
+
+    @step
+    async def end(ev: Done) -> StopEvent:
+        tasks["end"] = current_task()
+        return StopEvent()
+
+    await Workflow("w", [begin, alone, end]).run()
+    assert tasks["alone"] is not tasks["begin"]
+    assert tasks["alone"] is not tasks["end"]
+
+
 async def test_own_task_keeps_the_order_of_events() -> None:
     log = Log()
 

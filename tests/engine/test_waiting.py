@@ -169,6 +169,25 @@ async def test_an_event_that_where_refuses_stays_for_a_later_wait() -> None:
         assert await run.result() == (50, 5)
 
 
+async def test_an_event_that_nobody_wants_does_not_keep_the_run_from_suspending() -> None:
+    @step(waits=[Approved])
+    async def wait(ev: StartEvent, ctx: Context) -> StopEvent:
+        ctx.send_event(Note())
+        event = await ctx.wait_for_event(Approved, where=lambda each: each.amount > 10)
+        return StopEvent(result=event.amount)
+
+    @step
+    async def approve(ev: Note) -> Approved:
+        return Approved("Ada", 5)
+
+    workflow = Workflow("w", [wait, approve], external=[Approved])
+    with pytest.raises(RunSuspendedError) as caught:
+        await workflow.run()
+    async with workflow.resume(caught.value.snapshot) as run:
+        run.send_event(Approved("Ada", 50))
+        assert await run.result() == 50
+
+
 async def test_a_failing_where_is_the_steps_failure() -> None:
     boom = Boom()
 

@@ -254,8 +254,8 @@ class Driver:
         return effect
 
     def leave(self, name: Name) -> None:
-        """The step goes on without what it waits for."""
-        self.machine.leave(self.find(name), self.now)
+        """A scope of the step's own ends its wait."""
+        self.machine.leave_wait(self.find(name), self.now)
         self._after()
 
     def claim(self, name: Name, record: Record | None = None) -> None:

@@ -139,18 +139,15 @@ class Model(Rules):
         self._commit()
 
     def leave(self, delivery: MDelivery) -> None:
-        """It goes on without what it waits for."""
-        if delivery.waits_in is None:
+        """A scope of its own has ended its wait: it never was; the attempt queues for a slot."""
+        if self.ending is not None or delivery.doom is not None or delivery.state != "waiting":
             return
-        if delivery in self.waiters:
-            self.waiters.remove(delivery)
-        was_queued = delivery.state == "queued"
-        delivery.state = "running"
-        delivery.timer = delivery.room_of = None
-        if was_queued and delivery.step is not None:
-            self._give_room(delivery.step)
-        self._go_on(delivery)
-        delivery.has_left = True
+        effect = delivery.effects.pop()
+        delivery.cursor -= 1
+        self.requests = [each for each in self.requests if each.effect is not effect]
+        self._wake(delivery)
+        self._queue(delivery)
+        self._commit()
 
     def _go_on(self, delivery: MDelivery) -> None:
         delivery.resumed = False

@@ -188,7 +188,9 @@ class MachineRules(RuleBasedStateMachine):
     @rule(data=DRAW)
     def leave(self, data: Any) -> None:
         """A scope of the step's own ends its wait."""
-        delivery = self.pick(data, lambda each: each.waiting_for is not None)
+        delivery = self.pick(
+            data, lambda each: each.waiting_for is not None and each.waiting_for.kind != "yield"
+        )
         if delivery is not None:
             self.twin.leave(delivery)
 

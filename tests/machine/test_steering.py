@@ -333,15 +333,15 @@ def test_a_gated_run_is_not_at_rest_before_everything_is_durable() -> None:
 def test_a_child_run_is_kept_with_its_invocation_until_that_is_handled() -> None:
     driver = Driver(PLAN).start()
     go = driver.find("go")
-    child = driver.machine.begin_child(go, "inner", 0.0)
+    child = driver.machine.begin_child(go, "inner", "", 0.0)
     driver._after()
     driver.machine.end_child(child, StopEvent(result=4), 0.0)
     driver._after()
     again = driver.restored()
-    same = again.machine.begin_child(again.find("go"), "inner", 0.0)
+    same = again.machine.begin_child(again.find("go"), "inner", "", 0.0)
     again._after()
     assert same.result == StopEvent(result=4)
-    assert again.machine.begin_child(again.find("go"), "other", 0.0).result is None
+    assert again.machine.begin_child(again.find("go"), "other", "", 0.0).result is None
     again._after()
     again.succeed("go")
     assert again.snapshot().children == {}
@@ -349,7 +349,7 @@ def test_a_child_run_is_kept_with_its_invocation_until_that_is_handled() -> None
 
 def test_an_answer_to_a_child_that_has_not_begun_again_is_kept_for_it() -> None:
     driver = Driver(PLAN).start()
-    child = driver.machine.begin_child(driver.find("go"), "inner", 0.0)
+    child = driver.machine.begin_child(driver.find("go"), "inner", "", 0.0)
     child.save = lambda: {"saved": 1}
     again = driver.restored()
     ((go, same),) = again.machine.children
@@ -367,24 +367,50 @@ def test_an_answer_to_a_child_that_has_not_begun_again_is_kept_for_it() -> None:
 
 def test_a_later_attempt_runs_its_children_anew() -> None:
     driver = Driver(PLAN).start()
-    child = driver.machine.begin_child(driver.find("go"), "inner", 0.0)
+    child = driver.machine.begin_child(driver.find("go"), "inner", "", 0.0)
     child.save = lambda: {"saved": 1}
     assert next(iter(driver.snapshot().children.values())).saved == {"saved": 1}
     driver.machine.end_child(child, StopEvent(), 0.0)
     driver.fail("go", retry_in=0)
     assert driver.snapshot().children == {}
     driver.advance(0)
-    assert driver.machine.begin_child(driver.find("go"), "other", 0.0) is not child
+    assert driver.machine.begin_child(driver.find("go"), "other", "", 0.0) is not child
 
 
-def test_a_child_of_another_workflow_than_before_fails_the_run() -> None:
+def test_an_attempt_that_was_put_back_asks_for_the_same_children_again() -> None:
+    """No attempt was used up, so what comes is a later delivery, in the same process."""
     driver = Driver(PLAN).start()
-    driver.machine.begin_child(driver.find("go"), "inner", 0.0)
+    go = driver.find("go")
+    children = [driver.machine.begin_child(go, "inner", "", 0.0) for _ in range(2)]
+    driver.release("go")
+    go = driver.find("go")
+    assert [driver.machine.begin_child(go, "inner", "", 0.0) for _ in range(2)] == children
+
+
+@pytest.mark.parametrize("other", [("other", "a"), ("inner", "b")])
+def test_a_child_of_another_kind_than_before_fails_the_run(other: tuple[str, str]) -> None:
+    """Another workflow, or another first event."""
+    driver = Driver(PLAN).start()
+    driver.machine.begin_child(driver.find("go"), "inner", "a", 0.0)
     driver._after()
     again = driver.restored()
-    with pytest.raises(NonDeterministicStepError):
-        again.machine.begin_child(again.find("go"), "other", 0.0)
+    again.machine.begin_child(again.find("go"), *other, 0.0)
+    again.succeed("go")
     assert isinstance(again.error, NonDeterministicStepError)
+
+
+def test_children_side_by_side_may_be_asked_for_in_another_order() -> None:
+    driver = Driver(PLAN).start()
+    go = driver.find("go")
+    first = driver.machine.begin_child(go, "inner", "a", 0.0)
+    second = driver.machine.begin_child(go, "inner", "b", 0.0)
+    driver.machine.end_child(first, StopEvent(result="a"), 0.0)
+    driver.machine.end_child(second, StopEvent(result="b"), 0.0)
+    again = driver.restored()
+    go = again.find("go")
+    for digest in "ba":
+        child = again.machine.begin_child(go, "inner", digest, 0.0)
+        assert child.result == StopEvent(result=digest)
 
 
 def test_a_memo_is_kept_over_attempts_and_deliveries_until_the_invocation_is_handled() -> None:
@@ -407,7 +433,7 @@ def test_children_and_memos_need_no_journal() -> None:
     machine.start(Go(), 0.0)
     go = machine.take(0.0)
     assert go is not None
-    machine.begin_child(go, "inner", 0.0)
+    machine.begin_child(go, "inner", "", 0.0)
     machine.remember(go, "key", 1, 0.0)
     machine.failed(go, Boom(), 0.0, 0.0)
     assert go.children is None

@@ -223,41 +223,47 @@ def test_an_attempt_may_end_while_it_queues_for_its_slot(end: str) -> None:
 
 
 @pytest.mark.parametrize("answered", [False, True])
-def test_an_attempt_may_go_on_without_what_it_waits_for(answered: bool) -> None:
-    """A scope of the step's own ends the wait: ``with move_on_after(1): await ...``."""
+def test_a_step_that_leaves_its_wait_goes_on_in_a_slot_of_its_own(answered: bool) -> None:
+    """The limit holds: it queues for a slot, and its time stands still until it has one."""
     plan = make_plan(step("go", Go, waits=(Note,), max_concurrency=1, timeout=10), external=(Note,))
     driver = Driver(plan).start()
     driver.send(Go())
     first = driver.find("go")
     driver.advance(4)
     driver.wait(first)
+    assert driver.take_all() == ["go"]
     if answered:
         driver.send(Note())
         driver.claim(first)
-    assert driver.take_all() == ["go"]
     driver.leave(first)
     driver.leave(first)  # once is enough
-    assert driver.machine.counts()[0].running == 2
     assert driver.machine.waits() == []
     assert driver.take() is None
+    other = next(each for each in driver.machine.running if each is not first)
+    driver.succeed(other)
+    assert driver.take() is first and first.resumes
     driver.advance(6)
     assert first.doom == "timeout"  # its time has gone on from where it stood
-    driver.wait(first)
     assert driver.machine.counts()[0].running == 1
-    driver.leave(first)
-    driver.succeed(first)
-    driver.succeed("go")
-    assert driver.machine.counts()[0].running == driver.machine.counts()[0].pending == 0
 
 
-def test_a_generator_may_go_on_without_room() -> None:
-    plan = make_plan(step("pages", Go, generates=True), step("work", Work, max_pending=1))
-    driver = Driver(plan).start()
-    pages = driver.find("pages")
-    assert not driver.give(pages, Work(1))
-    driver.leave(pages)
-    assert driver.take_all() == ["work"]
-    driver.succeed(pages)
+def test_a_wait_that_was_left_is_as_if_it_had_never_been() -> None:
+    driver = Driver(make_plan(step("go", Go))).start()
+    go = driver.find("go")
+    driver.ask(go, "sure?")
+    (request,) = driver.machine.requests
+    driver.leave(go)
+    assert driver.machine.requests == []
+    assert driver.machine.closed_requests[request.request_id] == "withdrawn"
+    assert not go.effects and go.cursor == 0
+
+
+def test_a_step_that_is_being_cancelled_does_not_queue_for_a_slot() -> None:
+    driver = Driver(make_plan(step("go", Go))).start()
+    go = driver.find("go")
+    driver.ask(go, "sure?")
+    driver.machine.suspend(driver.now)
+    assert not driver.machine.leave_wait(go, driver.now)
 
 
 def test_a_retried_attempt_has_its_whole_time_whatever_was_left_of_the_last() -> None:

@@ -136,9 +136,9 @@ class Twin:
             )
 
     def leave(self, delivery: Delivery) -> None:
-        """It goes on without what it waits for."""
+        """A scope of its own has ended its wait."""
         self._note(f"{_told(delivery)} leaves its wait")
-        self.machine.leave(delivery, self.now)
+        self.machine.leave_wait(delivery, self.now)
         self.model.leave(self.attempts[delivery])
         self.compare()
 

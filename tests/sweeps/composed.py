@@ -1,4 +1,4 @@
-"""Shapes that are made of more than steps: child runs, resources, remembered calls, slow watchers."""
+"""Shapes of more than steps: child runs, resources, remembered calls, slow watchers."""
 
 # Without postponed annotations: resources are named by what opens them, which is local here.
 
@@ -21,8 +21,8 @@ from blazen_anyio import (
 )
 
 from .kit import Kit
+from .outside import answer_by_hand
 from .shape import Done, FlakyError, Hop, Note, Wait, Work, count, joiner, shape, splitter
-from .troubles import answer_by_hand
 
 
 def _child(kit: Kit) -> Workflow[Any]:
@@ -113,7 +113,9 @@ def resources(kit: Kit) -> Workflow[Any]:
             yield Client()
 
     @kit.step
-    async def work(ev: Work, client: Annotated[Client, Resource(open_client)], ctx: Context) -> Wait:
+    async def work(
+        ev: Work, client: Annotated[Client, Resource(open_client)], ctx: Context
+    ) -> Wait:
         async with kit.attempt():
             assert isinstance(client, Client)
             await anyio.sleep(ev.n)

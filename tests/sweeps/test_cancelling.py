@@ -29,7 +29,7 @@ def test_a_run_cancelled_at_any_step_leaves_nothing_and_can_go_on(
         case = Case.of(shape, lanes=lanes)
         ways = [_cancel_scope, _cancel_run, _cancel_plain_run]
         if backend == "asyncio":
-            ways.append(_cancel_task)
+            ways += [_cancel_task, _cancel_task_again_and_again]
         for way in ways:
             await sweep(case, steps, SHARE, lambda at, way=way: way(case, steps, at))
 
@@ -78,6 +78,26 @@ async def _cancel_task(case: Case, steps: Steps, at: int) -> bool:
     with suppress(asyncio.CancelledError):
         await task
     return await _check(case, steps.finish(), snapshots)
+
+
+async def _cancel_task_again_and_again(case: Case, steps: Steps, at: int) -> bool:
+    """As by an impatient user: the cleanup under way is not cut short."""
+    left = 5
+
+    def act() -> None:
+        nonlocal left
+        if left:
+            left -= 1
+            task.cancel()
+            asyncio.get_running_loop().call_soon(act)
+
+    case.kit.reset()
+    task = asyncio.create_task(case.host(case.workflow.start()))
+    case.run = None
+    steps.restart(at, act)
+    with suppress(asyncio.CancelledError):
+        await task
+    return await _check(case, steps.finish(), [])
 
 
 async def _cancel_plain_run(case: Case, steps: Steps, at: int) -> bool:

@@ -1,7 +1,7 @@
 """Interrupted over and over, a run still comes to the same result.
 
-It is cancelled after so many scheduler steps, and goes on from a snapshot taken at that moment, as after
-a crash, or from one taken when all of it had finished; and so again, each time one step later.
+It is cancelled after so many scheduler steps, and goes on from a snapshot taken at that moment, as
+after a crash, or from one taken when all of it had finished; and so again, each time a step later.
 """
 
 from __future__ import annotations
