@@ -7,29 +7,24 @@ follows stamina.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, cast
 
 import attrs
+
+from ._numbers import check_count, check_number
 
 __all__ = ["Retry", "RetryOn"]
 
 RetryOn = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _check_number(instance: object, attribute: attrs.Attribute[float], value: object) -> None:
+    check_number(f"Retry({attribute.name}=...)", value)
 
 
-def _check_number(instance: object, attribute: attrs.Attribute[float], value: float) -> None:
-    if not _is_number(value) or math.isnan(value) or value < 0:
-        raise ValueError(f"Retry({attribute.name}=...) takes a number of at least 0, not {value!r}")
-
-
-def _check_attempts(instance: object, attribute: attrs.Attribute[int], value: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"Retry(max_attempts=...) takes a whole number from 1, not {value!r}")
+def _check_attempts(instance: object, attribute: attrs.Attribute[int], value: object) -> None:
+    check_count("Retry(max_attempts=...)", value)
 
 
 def _check_on(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:

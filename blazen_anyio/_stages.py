@@ -8,7 +8,7 @@ The shape follows Blazen's pipelines.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import new_class
+from types import GenericAlias, new_class
 from typing import Any
 
 import attrs
@@ -244,7 +244,7 @@ class _Builder:
 
 def _list_of(kind: type[Event]) -> object:
     """The annotation ``list[kind]``, of a class that is only known now."""
-    return types.GenericAlias(list, (kind,))
+    return GenericAlias(list, (kind,))
 
 
 def _step(

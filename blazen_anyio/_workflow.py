@@ -436,7 +436,9 @@ class Workflow(Generic[R]):
         """Where the resources of one run live; none if its steps use none."""
         openers = self._graph.openers
         unknown = [each for each in replacements if each not in openers]
-        if unknown and parent is None:
+        # A step with a context may run a child that has such a resource.
+        has_children = any(step.parameters.context is not None for step in self._graph.steps)
+        if unknown and not has_children and parent is None:
             raise TypeError(
                 f"resources= of workflow {self.name!r} names what opens none of its resources: "
                 f"{unknown[0]!r}"

@@ -189,7 +189,9 @@ class TestSnapshot:
         with pytest.raises(SnapshotError, match="child runs nested deeper than 32"):
             snapshot(rows)
         too_deep = dict(content)
-        too_deep["children"] = [{"delivery": 10, "number": 0, "workflow": "c", "saved": content}]
+        too_deep["children"] = [
+            {"delivery": 10, "number": 0, "workflow": "c", "digest": "d", "saved": content}
+        ]
         with pytest.raises(SnapshotError, match="child runs nested deeper than 32"):
             Snapshot.from_json(sealed(too_deep))
 

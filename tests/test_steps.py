@@ -117,7 +117,6 @@ def test_all_options_are_kept() -> None:
         max_recoveries=3,
         timeout=0.5,
         retry=retry,
-        delivery="at_most_once",
         own_task=True,
     ).options
 
@@ -130,7 +129,6 @@ def test_all_options_are_kept() -> None:
         max_recoveries=3,
         timeout=0.5,
         retry=retry,
-        delivery="at_most_once",
         own_task=True,
     )
 
@@ -486,7 +484,6 @@ def _function(ev: A) -> None: ...
         (_plain, {"timeout": True}, "timeout= takes a number of seconds above 0"),
         (_plain, {"timeout": "1"}, "timeout= takes a number of seconds above 0"),
         (_plain, {"retry": 3}, "retry= takes a policy such as Retry(max_attempts=3)"),
-        (_plain, {"delivery": "once"}, "delivery= is 'at_least_once' or 'at_most_once'"),
         (_plain, {"own_task": 1}, "own_task= is True or False"),
         (_plain, {"cooperative": True}, "cooperative= is for `def` steps"),
         (_function, {"timeout": 1}, "timeout= on a `def` step: a thread can't be stopped"),

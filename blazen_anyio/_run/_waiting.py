@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
+from anyio.lowlevel import checkpoint
 
 from .._events import Event, InputRequestEvent
 from .._exceptions import DefinitionError
@@ -129,6 +130,9 @@ class Waiting:
         Shielded, or it would go on without one; :meth:`let_leave` ends that if the run does.
         """
         runner = self._runner
+        with anyio.CancelScope(shield=True):
+            # If it is the whole run that is being cancelled, the runner meets it in the same turn.
+            await checkpoint()
         if not runner.machine.leave_wait(delivery, runner.clock()):
             return
         waiter.leaving = True

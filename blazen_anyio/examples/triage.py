@@ -188,7 +188,7 @@ async def run_triage(start: Inbox | Snapshot, human: Human | None) -> Report:
 
     Args:
         start: the tickets, or a snapshot of an earlier run.
-        human: decides; without one, everything urgent is for now.
+        human: decides; without one, everything urgent goes out at once.
 
     Raises:
         RunSuspendedError: the human was interrupted, or did not answer.
@@ -275,7 +275,9 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     source.add_argument("--resume", metavar="FILE", help="take a run up again that was put down")
     parser.add_argument("--backend", type=backend_name, default="asyncio", help="asyncio or trio")
-    parser.add_argument("--yes", action="store_true", help="ask nobody: what is urgent is for now")
+    parser.add_argument(
+        "--yes", action="store_true", help="ask nobody: what is urgent goes out at once"
+    )
     parser.add_argument(
         "--snapshot",
         metavar="FILE",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -16,8 +17,12 @@ import pytest
 
 from blazen_anyio import Workflow
 
-A_LONG_TIME = 10_000_000
-"""Virtual seconds after which a test is taken to hang."""
+TURN, TURNS = 10_000, 2_000
+"""Virtual seconds, and how often they pass before a test is taken to hang.
+
+While worker threads are about, real time passes before each jump of virtual time. A single deadline
+would be the next thing to happen for a test whose threads are slow to start, and would end it.
+"""
 
 
 @pytest.fixture(params=[True, False], ids=["lanes", "tasks"], autouse=True)
@@ -37,12 +42,35 @@ def nothing_left(request: pytest.FixtureRequest) -> None:
     @functools.wraps(test)
     async def checked(*args: Any, **kwargs: Any) -> None:
         before = {task.id for task in anyio.get_running_tasks()}
-        with anyio.fail_after(A_LONG_TIME):
-            await test(*args, **kwargs)
+        await _run_guarded(functools.partial(test, *args, **kwargs))
         left = [task.name for task in anyio.get_running_tasks() if task.id not in before]
         assert not left, f"still running: {left}"
 
     request.node.obj = checked
+
+
+async def _run_guarded(test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test, but not for ever; what it raises comes out as it is, in no group."""
+    error: BaseException | None = None
+    async with anyio.create_task_group() as tasks:
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(_cancel_in_the_end, scope)
+            try:
+                await test()
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as raised:
+                error = raised
+        tasks.cancel_scope.cancel()
+    if error is not None:
+        raise error
+    assert not scope.cancelled_caught, "the test hangs"
+
+
+async def _cancel_in_the_end(scope: anyio.CancelScope) -> None:
+    for _ in range(TURNS):
+        await anyio.sleep(TURN)
+    scope.cancel()
 
 
 @pytest.fixture

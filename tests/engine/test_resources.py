@@ -704,11 +704,13 @@ def cursor_workflow(scope: Any = "run") -> Workflow[Any]:
 
 
 class Fake:
-    """A value that can't be called."""
+    """A value."""
 
 
 @pytest.mark.parametrize("scope", ["run", "step"])
-async def test_a_replacement_is_an_opener_or_a_value(scope: Any) -> None:
+async def test_a_replacement_is_another_resource_or_a_value(scope: Any) -> None:
+    """Whatever the value is: a function is a value like another."""
+
     @asynccontextmanager
     async def open_fake() -> AsyncIterator[str]:
         SESSIONS.append("open fake")
@@ -716,12 +718,20 @@ async def test_a_replacement_is_an_opener_or_a_value(scope: Any) -> None:
         SESSIONS.append("close fake")
 
     workflow = cursor_workflow(scope)
-    assert await workflow.run(resources={open_cursor: open_fake}) == "fake"
+    assert await workflow.run(resources={open_cursor: Resource(open_fake)}) == "fake"
     assert SESSIONS == ["open fake", "close fake"]
+    assert await workflow.run(resources={open_cursor: open_fake}) is open_fake
     fake = Fake()
     assert await workflow.run(resources={open_cursor: fake}) is fake
     async with workflow.start(resources={open_cursor: fake}) as run:
         assert await run.result() is fake
+
+
+async def test_a_replacement_for_what_no_step_needs_is_refused_before_anything_runs() -> None:
+    workflow = cursor_workflow()
+    with pytest.raises(TypeError, match=r"resources= of workflow 'w' .*open_plain"):
+        await workflow.run(resources={open_plain: "fake"})
+    assert SESSIONS == []
 
 
 async def test_a_dependency_can_be_replaced() -> None:

@@ -106,8 +106,10 @@ def test_a_suspension_ends_however_the_last_attempt_does(ending: str) -> None:
     elif ending == "retry":
         driver.fail("go", retry_in=9)
     else:
-        driver.fail("go")
-    assert driver.status == ("failed" if ending == "fail" else "suspended")
+        driver.fail("go")  # a cleanup that fails: no attempt is used up
+    assert driver.status == "suspended"
+    assert driver.kinds.count("run_suspended") == 1
+    assert all(row.attempts == 0 for row in driver.snapshot().deliveries.values())
 
 
 def test_a_stop_that_comes_during_a_suspension_counts() -> None:

@@ -18,7 +18,7 @@ from .harness import Case, cases, sweep
 from .scheduling import Steps, run_with_steps
 from .shape import Shape
 
-SHARE = 5
+SHARE = 4
 
 
 @pytest.mark.parametrize(("shape", "backend", "lanes"), cases())

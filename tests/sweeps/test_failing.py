@@ -11,7 +11,7 @@ from .kit import Fault
 from .scheduling import Steps, run_with_steps
 from .shape import Shape
 
-SHARE = 5
+SHARE = 4
 
 
 @pytest.mark.parametrize("kind", ["start", "end", "hang"])

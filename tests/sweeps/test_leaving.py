@@ -13,7 +13,7 @@ from .harness import Case, cases, sweep
 from .scheduling import Steps, run_with_steps
 from .shape import Shape
 
-SHARE = 3
+SHARE = 2
 
 
 class BlockError(Exception):

@@ -11,7 +11,7 @@ from .harness import Case, cases, sweep
 from .scheduling import Steps, run_with_steps
 from .shape import Shape
 
-SHARE = 6
+SHARE = 5
 
 
 @pytest.mark.parametrize(("shape", "backend", "lanes"), cases())

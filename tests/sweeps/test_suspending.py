@@ -11,7 +11,7 @@ from .harness import Case, cases, sweep
 from .scheduling import Steps, run_with_steps
 from .shape import Shape
 
-SHARE = 4
+SHARE = 3
 ENOUGH = 1e4
 
 
