@@ -42,13 +42,22 @@ from ._exceptions import (
     WorkflowTimeoutError,
 )
 from ._graph import Graph
-from ._machine import Fact
+from ._machine import Fact, FactKind
 from ._retry import Retry
-from ._run import EventStream, History, Run, RunStatistics, StepStatistics
+from ._run import (
+    EventStream,
+    History,
+    InputHandler,
+    Overflow,
+    Run,
+    RunStatistics,
+    RunStatus,
+    StepStatistics,
+)
 from ._snapshot import Snapshot
-from ._stages import Parallel, Stage, pipeline
+from ._stages import Parallel, Results, Stage, pipeline
 from ._state import State, StateKey
-from ._steps import Batch, Gather, Resource, step
+from ._steps import Batch, Gather, Resource, StepFunction, step
 from ._workflow import Workflow
 
 __all__ = [
@@ -60,9 +69,11 @@ __all__ = [
     "Event",
     "EventStream",
     "Fact",
+    "FactKind",
     "Gather",
     "Graph",
     "History",
+    "InputHandler",
     "InputRequestEvent",
     "InputRequiredError",
     "InputResponseEvent",
@@ -70,14 +81,17 @@ __all__ = [
     "LifecycleEvent",
     "NoHandlerError",
     "NonDeterministicStepError",
+    "Overflow",
     "Parallel",
     "Resource",
+    "Results",
     "Retry",
     "Run",
     "RunCancelledError",
     "RunEndedError",
     "RunLostError",
     "RunStatistics",
+    "RunStatus",
     "RunSuspendedError",
     "Snapshot",
     "SnapshotError",
@@ -90,6 +104,7 @@ __all__ = [
     "StateValueError",
     "StepFailed",
     "StepFailedError",
+    "StepFunction",
     "StepStatistics",
     "StepTimeoutError",
     "StopEvent",

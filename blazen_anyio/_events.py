@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import traceback as _traceback
 from collections.abc import Mapping
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, cast, dataclass_transform
 
 import attrs
 
@@ -47,22 +47,22 @@ class Event:
         super().__init_subclass__(**kwargs)
         if event_type is not None and not event_type:
             raise TypeError(f"{cls.__qualname__}: event_type must not be empty")
-        _refuse_shared_defaults(cls)
         # In place (slots=False): __init_subclass__ can't hand back another class, and attrs writes
         # the fields of a frozen class with a __dict__ at the speed of a mutable one.
         attrs.define(cls, slots=False, frozen=True, auto_attribs=True)
+        _refuse_shared_defaults(cls)
         # Afterwards: where a class has a field of this name, attrs would take it for the default.
         cls.event_type = event_type or f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _refuse_shared_defaults(cls: type[Event]) -> None:
     """Refuse a default that all events would share and anybody could change, as dataclasses do."""
-    for name in cls.__dict__.get("__annotations__", {}):
-        if isinstance(cls.__dict__.get(name), (list, dict, set)):
-            kind = type(cls.__dict__[name]).__name__
+    for field in attrs.fields(cast("Any", cls)):
+        if isinstance(field.default, (list, dict, set)):
+            kind = type(field.default).__name__
             raise TypeError(
-                f"{cls.__qualname__}.{name}: a {kind} as default would be shared by all events; "
-                f"write attrs.field(factory={kind}), or factory=lambda: ..."
+                f"{cls.__qualname__}.{field.name}: a {kind} as default would be shared by all "
+                f"events; write attrs.field(factory={kind})"
             )
 
 

@@ -1,13 +1,13 @@
 """The only place that starts tasks: lanes, streams, resources, the handle."""
 
 from ._bodies import Body
-from ._handle import Run, RunStatistics, StepStatistics
+from ._handle import Run, RunStatistics, RunStatus, StepStatistics
 from ._history import History
 from ._options import InputHandler, RunOptions
 from ._outcomes import outcome_of
 from ._resources import Hosts
 from ._runner import Runner
-from ._streams import EventStream
+from ._streams import EventStream, Overflow
 
 __all__ = [
     "Body",
@@ -15,9 +15,11 @@ __all__ = [
     "History",
     "Hosts",
     "InputHandler",
+    "Overflow",
     "Run",
     "RunOptions",
     "RunStatistics",
+    "RunStatus",
     "Runner",
     "StepStatistics",
     "outcome_of",
