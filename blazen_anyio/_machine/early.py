@@ -126,12 +126,9 @@ class Early:
 
     def wait(self, delivery: Delivery, digest: str, due: float | None, now: float) -> Effect:
         """Suspend an attempt until an event is claimed for it, unless that is known already."""
-        effect = self._repeat(delivery, "wait", digest)
-        if effect is None:
-            effect = self._new(delivery, "wait", digest)
-            effect.due = due
+        effect = self._repeat(delivery, "wait", digest) or self._new(delivery, "wait", digest)
         if effect.settled is None:
-            self._suspend(delivery, effect, now)
+            self._suspend(delivery, effect, due, now)
         return effect
 
     def ask(
@@ -143,15 +140,13 @@ class Early:
         now: float,
     ) -> Effect:
         """Ask a human and suspend the attempt until the answer is there, unless it is already."""
-        effect = self._repeat(delivery, "request", digest)
-        if effect is None:
-            effect = self._new(delivery, "request", digest)
-            effect.due = due
-            request = self._routing.ask(event, delivery)
-            request.effect = effect
-            effect.request = request.id
+        effect = self._repeat(delivery, "request", digest) or self._new(delivery, "request", digest)
         if effect.settled is None:
-            self._suspend(delivery, effect, now)
+            if effect.request not in self._ledger.requests:
+                request = self._routing.ask(event, delivery)
+                request.effect = effect
+                effect.request = request.id
+            self._suspend(delivery, effect, due, now)
         return effect
 
     def claim(self, delivery: Delivery, effect: Effect, record: Record) -> None:
@@ -170,19 +165,25 @@ class Early:
             self._ledger.close_request(request, "withdrawn")
         self._ledger.settle_effect(effect, delivery, "timed_out", None)
 
-    def undo_wait(self, delivery: Delivery) -> None:
-        """An attempt has left its wait, which is its latest early effect."""
-        ledger, effects = self._ledger, delivery.effects
-        assert effects and ledger.waiting[delivery] is effects[-1], "an attempt waits for one thing"
-        effect = effects.pop()
-        delivery.cursor -= 1
-        ledger.forget_effect(effect)
+    def leave_wait(self, delivery: Delivery) -> None:
+        """An attempt has left its wait. A later one that comes to it waits again, from the start.
+
+        The wait keeps its number, or what the attempt lets out from here on would be taken for
+        something else than what a later attempt lets out after the wait.
+        """
+        ledger = self._ledger
+        effect = ledger.waiting[delivery]
+        effect.due = None
+        ledger.touch_effect(effect)
         if effect.request in ledger.requests:
             ledger.close_request(ledger.requests[effect.request], "withdrawn")
         ledger.resume_attempt(delivery)
 
-    def _suspend(self, delivery: Delivery, effect: Effect, now: float) -> None:
+    def _suspend(self, delivery: Delivery, effect: Effect, due: float | None, now: float) -> None:
         self._ledger.suspend_attempt(delivery, effect, now)
+        if effect.due is None:
+            effect.due = due
+        self._ledger.touch_effect(effect)
         if effect.due is not None:
             delivery.timer = self._ledger.timers.set(effect.due, "wait", delivery)
         for record in self._ledger.mailbox.values():

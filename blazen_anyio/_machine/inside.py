@@ -112,7 +112,7 @@ class Inside:
     def leave_wait(self, delivery: Delivery, now: float) -> bool:
         """A running attempt has stopped waiting of its own accord: it queues for a slot.
 
-        The wait is as if it had never been; what it asked is withdrawn.
+        What it asked is withdrawn. A later attempt that comes to the wait waits again.
 
         Returns:
             Whether the attempt is to go on once it has its slot, and not being cancelled.
@@ -121,7 +121,7 @@ class Inside:
             return False
         if delivery.phase == "waiting":
             self._life.account(now)
-            self._early.undo_wait(delivery)
+            self._early.leave_wait(delivery)
             self._life.commit(now)
         return delivery.phase != "running"
 

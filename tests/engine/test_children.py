@@ -953,6 +953,35 @@ async def test_a_child_keeps_its_state_and_run_id_over_a_resume() -> None:
         assert await run.result() is True
 
 
+async def test_children_side_by_side_may_be_asked_for_in_another_order_after_a_resume() -> None:
+    """Each goes on where it was, told by its workflow and its first event."""
+    log = Log()
+    child = doubling(log, seconds=1)
+    orders = [[1, 2, 2, 3], [3, 2, 1, 2]]
+
+    @step
+    async def run_children(ev: StartEvent, ctx: Context) -> StopEvent:
+        results: list[int] = []
+
+        async def run_one(n: int) -> None:
+            results.append(await ctx.run_workflow(child, Work(n)))
+
+        async with anyio.create_task_group() as group:
+            for n in orders.pop(0):
+                group.start_soon(run_one, n)
+        return StopEvent(result=sorted(results))
+
+    workflow = Workflow("w", [run_children])
+    async with workflow.start() as run:
+        await anyio.sleep(1.5)
+        snapshot = await run.suspend()
+    assert sorted(log.lines[:4]) == ["begin 1", "begin 2", "begin 2", "begin 3"]
+    log.lines.clear()
+    async with workflow.resume(through_json(snapshot)) as run:
+        assert await run.result() == [2, 4, 4, 6]
+    assert sorted(log.lines) == ["end 1", "end 2", "end 2", "end 3"]
+
+
 async def test_a_child_of_another_workflow_than_before_fails_the_run() -> None:
     first, second = asking(), doubling()
     children = [first]

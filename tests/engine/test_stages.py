@@ -356,3 +356,10 @@ def test_a_pipeline_that_makes_no_sense_is_refused(stages: Any, problems: list[s
     with pytest.raises(DefinitionError) as caught:
         pipeline("p", stages)
     assert list(caught.value.problems) == problems
+
+
+def test_what_is_no_stage_or_no_workflow_is_refused() -> None:
+    with pytest.raises(TypeError, match="takes Stage and Parallel objects"):
+        pipeline("p", [telling()])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="workflow"):
+        Stage("s", "telling")  # type: ignore[arg-type]

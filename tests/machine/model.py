@@ -89,6 +89,10 @@ class Model(Rules):
     def fail(self, delivery: MDelivery, error: BaseException, retry_in: float | None) -> None:
         if self._discards(delivery):
             return
+        if delivery.doom == "suspend":
+            self._back(delivery)
+            self._check_idle()
+            return
         self._stop_attempt(delivery)
         delivery.attempts += 1
         if retry_in is not None:
@@ -139,11 +143,13 @@ class Model(Rules):
         self._commit()
 
     def leave(self, delivery: MDelivery) -> None:
-        """A scope of its own has ended its wait: it never was; the attempt queues for a slot."""
+        """A scope of its own has ended its wait: the attempt queues for a slot."""
         if self.ending is not None or delivery.doom is not None or delivery.state != "waiting":
             return
-        effect = delivery.effects.pop()
-        delivery.cursor -= 1
+        effect = delivery.waits_in
+        assert effect is not None
+        effect.due = None
+        delivery.has_left = True
         self.requests = [each for each in self.requests if each.effect is not effect]
         self._wake(delivery)
         self._queue(delivery)
@@ -316,19 +322,19 @@ class Model(Rules):
         made = delivery.effects[delivery.cursor :]
         if made and (made[0].kind, made[0].digest) != (kind, digest):
             raise NotTheSame
-        if made:
-            effect = made[0]
-        else:
-            due = None if timeout is None else self.now + timeout
-            effect = MEffect(kind, digest, ask, due=due)
-            delivery.effects.append(effect)
-            if ask is not None:
+        if not made:
+            made = [MEffect(kind, digest, ask)]
+            delivery.effects += made
+        effect = made[0]
+        delivery.cursor += 1
+        if effect.settled is None:
+            if ask is not None and all(each.effect is not effect for each in self.requests):
                 request = MRequest(ask, delivery.scope, delivery.branch, delivery.recoveries)
                 request.delivery, request.effect = delivery, effect
                 self.requests.append(request)
-        delivery.cursor += 1
-        if effect.settled is None:
             self._wait_in(delivery, effect)
+            if effect.due is None and timeout is not None:
+                effect.due = self.now + timeout
             if effect.due is not None:
                 delivery.timer = (effect.due, self._next())
 

@@ -118,15 +118,17 @@ class MDelivery:
     effects: list[MEffect] = attrs.field(factory=list)
     cursor: int = 0
     opened: MScope | None = None
+    has_left: bool = False
 
     @property
     def is_its_own_master(self) -> bool:
         """Whether a copy of it would take another course.
 
-        It waits at a yield for room, which a later attempt does not do again; or its time is up.
+        It waits at a yield for room, which a later attempt does not do again; or it left a wait,
+        which a later attempt waits in; or its time is up.
         """
         waits_for_room = self.waits_in is not None and self.waits_in.kind == "yield"
-        return waits_for_room or self.doom == "timeout"
+        return waits_for_room or self.has_left or self.doom == "timeout"
 
     @property
     def labels(self) -> tuple[Label, ...]:

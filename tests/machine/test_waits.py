@@ -6,6 +6,7 @@ import pytest
 
 from blazen_anyio._events import InputRequestEvent, InputResponseEvent, StepFailed, StopEvent
 from blazen_anyio._exceptions import NoHandlerError, UnknownRequestError
+from blazen_anyio._machine import Effect
 
 from .driver import Boom, Done, Driver, Go, Note, Work, gather, make_plan, step
 
@@ -247,15 +248,56 @@ def test_a_step_that_leaves_its_wait_goes_on_in_a_slot_of_its_own(answered: bool
     assert driver.machine.counts()[0].running == 1
 
 
-def test_a_wait_that_was_left_is_as_if_it_had_never_been() -> None:
+def test_what_a_step_asked_is_withdrawn_when_it_leaves_its_wait() -> None:
     driver = Driver(make_plan(step("go", Go))).start()
-    go = driver.find("go")
-    driver.ask(go, "sure?")
+    driver.ask("go", "sure?")
     (request,) = driver.machine.requests
-    driver.leave(go)
+    driver.leave("go")
     assert driver.machine.requests == []
     assert driver.machine.closed_requests[request.request_id] == "withdrawn"
-    assert not go.effects and go.cursor == 0
+
+
+@pytest.mark.parametrize("restored", [False, True])
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_wait_that_was_left_is_waited_in_again_by_a_later_attempt(
+    restored: bool, asks: bool
+) -> None:
+    """It keeps its number: what an attempt lets out afterwards is not taken for something else."""
+    driver = Driver(WAITS).start()
+
+    def attempt() -> Effect:
+        wait = driver.ask("go", timeout=5) if asks else driver.wait("go", timeout=5)
+        driver.advance(2)
+        driver.leave("go")
+        driver.take_all()
+        driver.send_early("go", Work(1))
+        return wait
+
+    attempt()
+    if restored:
+        driver = driver.restored()
+    else:
+        driver.fail("go", retry_in=10)
+        driver.advance(10)
+    again = attempt()
+    assert again.settled is None  # its time has begun anew
+    driver.succeed("go")
+    assert [d.events for d in driver.running] == [Work(1)]
+    assert driver.machine.requests == []
+
+
+def test_a_request_that_was_left_is_made_again_and_may_be_answered_then() -> None:
+    driver = Driver(ASKS).start()
+    driver.ask("go")
+    driver.leave("go")
+    driver.fail("go", retry_in=0)
+    driver.advance(0)
+    again = driver.ask("go")
+    first, second = driver.shown
+    assert first.request_id != second.request_id
+    driver.respond(second.request_id, "yes")
+    assert driver.take_all() == ["go"]
+    assert again.answer == "yes"
 
 
 def test_a_step_that_is_being_cancelled_does_not_queue_for_a_slot() -> None:

@@ -50,6 +50,7 @@ class Kit:
         timeout: of each attempt that can be cancelled, in seconds.
         open: attempts that have begun and not finished their cleanup.
         begun: attempts that have begun.
+        slow: the numbers of those that can be cancelled, and so hang.
         cancelled: attempts that ended with an exception which is none of the shape's.
         fault: the attempt that is to fail, and how.
         struck: whether it has.
@@ -60,6 +61,7 @@ class Kit:
     timeout: float | None = None
     open: int = 0
     begun: int = 0
+    slow: list[int] = attrs.field(factory=list)
     cancelled: int = 0
     fault: Fault | None = None
     struck: bool = False
@@ -68,6 +70,7 @@ class Kit:
     def reset(self, fault: Fault | None = None) -> None:
         """Begin to count a new run."""
         self.open = self.begun = self.cancelled = 0
+        self.slow = []
         self.fault = fault
         self.struck = False
 
@@ -153,6 +156,7 @@ class Attempt:
 
     async def __aenter__(self) -> None:
         self.__enter__()
+        self._kit.slow.append(self._number)
 
     async def __aexit__(
         self,
