@@ -102,7 +102,7 @@ def nested(kit: Kit) -> Workflow[Any]:
     return kit.workflow("nested", [split, part, work, join_group, join])
 
 
-@shape(result=[0, 1], cancels=True)
+@shape(result=[0, 1], cancels=True, varies=True)
 def race(kit: Kit) -> Workflow[Any]:
     """The first two of five are enough; of the others one waits for ever, one sends later."""
 

@@ -121,7 +121,7 @@ async def _send_from_outside(run: Run[Any]) -> None:
         return
 
 
-@shape(result=[0, 1, 2], help=_send_from_outside)
+@shape(result=[0, 1, 2], help=_send_from_outside, varies=True)
 def external(kit: Kit) -> Workflow[Any]:
     """The handle sends events; those it sends twice count once."""
 

@@ -99,6 +99,7 @@ class Shape:
         help: what is done with the handle of a run meanwhile; it returns when the run has ended.
         cancels: attempts of it are cancelled even if they have time to finish: by the shape itself,
             or because they wait in the engine or for a worker thread.
+        varies: how many attempts it takes depends on what happens first.
         nests: its steps run children, whose steps are in no history.
     """
 
@@ -107,6 +108,7 @@ class Shape:
     result: Any
     help: Callable[[Run[Any]], Awaitable[None]] | None = None
     cancels: bool = False
+    varies: bool = False
     nests: bool = False
 
 
@@ -115,12 +117,13 @@ def shape(
     result: Any,
     help: Callable[[Run[Any]], Awaitable[None]] | None = None,
     cancels: bool = False,
+    varies: bool = False,
     nests: bool = False,
 ) -> Callable[[Callable[[Kit], Workflow[Any]]], Shape]:
     """Make a shape of the function that builds its workflow."""
 
     def made(build: Callable[[Kit], Workflow[Any]]) -> Shape:
-        return Shape(build.__name__, build, result, help, cancels, nests)
+        return Shape(build.__name__, build, result, help, cancels, varies, nests)
 
     return made
 

@@ -38,7 +38,7 @@ def pages(kit: Kit) -> Workflow[Any]:
     return kit.workflow("pages", [read, work, joiner(kit)])
 
 
-@shape(result=[10, 11], cancels=True)
+@shape(result=[10, 11], cancels=True, varies=True)
 def changed_pages(kit: Kit) -> Workflow[Any]:
     """A generator whose second attempt yields something else: what came of the first is dropped."""
 
@@ -115,7 +115,40 @@ def error_steps(kit: Kit) -> Workflow[Any]:
     return kit.workflow("error_steps", [splitter(kit, 5), work, mend, joiner(kit)])
 
 
-@shape(result=[10, [0, 1, 2, 3, 4]])
+@shape(result=[2, 5, 2, 5, 6])
+def recoveries(kit: Kit) -> Workflow[Any]:
+    """An error step that has the failed work done again, but not for ever, beside one that gives up."""
+
+    @kit.step(retry=kit.retry(1))
+    async def work(ev: Work) -> Done:
+        async with kit.attempt():
+            await checkpoint()
+            raise FlakyError
+
+    @kit.step(max_recoveries=1)
+    async def again(failure: StepFailed, ctx: Context) -> Work:
+        async with kit.attempt():
+            await anyio.sleep(1)
+            count(ctx)
+            return Work(5)
+
+    @kit.step
+    async def give_up(failure: StepFailed, ctx: Context) -> Done:
+        async with kit.attempt():
+            await checkpoint()
+            count(ctx)
+            assert isinstance(failure.event, Work)
+            return Done(failure.event.n or 2)
+
+    @kit.step
+    async def split(ev: StartEvent) -> list[Work]:
+        with kit.attempt():
+            return [Work(2), Work(2)]
+
+    return kit.workflow("recoveries", [split, work, again, give_up, joiner(kit)])
+
+
+@shape(result=[10, [0, 1, 2, 3, 4]], varies=True)
 def conflicts(kit: Kit) -> Workflow[Any]:
     """Steps that read, suspend and write the same key; those that lose try again."""
 
