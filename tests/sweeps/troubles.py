@@ -117,7 +117,7 @@ def error_steps(kit: Kit) -> Workflow[Any]:
 
 @shape(result=[2, 5, 2, 5, 6])
 def recoveries(kit: Kit) -> Workflow[Any]:
-    """An error step that has the failed work done again, but not for ever, beside one that gives up."""
+    """An error step that has failed work done again, once; another then takes its place."""
 
     @kit.step(retry=kit.retry(1))
     async def work(ev: Work) -> Done:
