@@ -58,8 +58,8 @@ class Event:
 def _refuse_shared_defaults(cls: type[Event]) -> None:
     """Refuse a default that all events would share and anybody could change, as dataclasses do."""
     for field in attrs.fields(cast("Any", cls)):
-        if isinstance(field.default, (list, dict, set)):
-            kind = type(field.default).__name__
+        kind: str = type(field.default).__name__
+        if kind in ("list", "dict", "set"):
             raise TypeError(
                 f"{cls.__qualname__}.{field.name}: a {kind} as default would be shared by all "
                 f"events; write attrs.field(factory={kind})"

@@ -284,13 +284,15 @@ class Handling:
         place = (delivery.step.index, ledger.root.id, 0, kind)
         return [entry.record.event for entry in ledger.joins.peek(place, ledger.joins.count(place))]
 
-    def _emit_returned(self, delivery: Delivery, returned: Returned, first: int) -> None:
+    def _emit_returned(
+        self, delivery: Delivery, returned: Event | Sequence[Event], first: int
+    ) -> None:
         scope, branch = delivery.scope, delivery.branch
         if isinstance(returned, Event):
             self._routing.emit(returned, delivery, first, scope, branch)
         elif isinstance(returned, list):
             self._routing.fan_out(returned, delivery, first)
-        elif returned is not None:
+        else:
             for position, event in enumerate(returned, first):
                 self._routing.emit(event, delivery, position, scope, branch)
 

@@ -17,9 +17,10 @@ import pytest
 
 from blazen_anyio import Workflow
 
-TURN, TURNS = 10_000, 2_000
+TURN, TURNS = 2_000, 3_000
 """Virtual seconds, and how often they pass before a test is taken to hang.
 
+From about 8,000,000 seconds on, asyncio's timers would need a finer resolution than floats have.
 While worker threads are about, real time passes before each jump of virtual time. A single deadline
 would be the next thing to happen for a test whose threads are slow to start, and would end it.
 """
