@@ -173,7 +173,7 @@ class MachineRules(RuleBasedStateMachine):
 
     @rule(data=DRAW, retry_in=st.sampled_from([None, 0.0, 1.0, 3.0, 3.0]))
     def fail(self, data: Any, retry_in: float | None) -> None:
-        """An attempt fails: also one that waits in the engine, but none that queues for its slot."""
+        """An attempt fails: also one that waits inside, but none that queues for its slot."""
         delivery = self.pick(data, lambda each: each.phase != "ready")
         if delivery is not None:
             self.twin.fail(delivery, retry_in)
