@@ -74,7 +74,7 @@ class Lifecycle:
 
     def is_active(self) -> bool:
         ledger = self.ledger
-        if self.paused:
+        if self.paused or ledger.ending is not None:
             return False
         only_waits = ledger.requests or ledger.resting
         return bool(ledger.active or ledger.delayed or not only_waits)

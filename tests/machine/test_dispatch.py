@@ -124,11 +124,12 @@ def test_counts_of_a_step_tell_what_was_done_failed_and_retried() -> None:
     driver = Driver(make_plan(step("go", Go), step("work", Work))).start()
     driver.succeed("go", (Work(1), Work(2)))
     driver.succeed("work")
+    driver.succeed("work", Work(3))
     driver.fail("work", retry_in=1)
     driver.advance(1)
     driver.fail("work")
-    state = driver.machine._dispatch.steps[1]
-    assert (state.done, state.retried, state.failed) == (1, 1, 1)
+    state = driver.machine.counts()[1]
+    assert (state.done, state.retried, state.failed) == (2, 1, 1)
 
 
 def test_a_long_chain_leaves_nothing_behind() -> None:

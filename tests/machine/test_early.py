@@ -242,6 +242,31 @@ def test_a_generator_differs_once_and_may_be_retried_again() -> None:
     assert driver.events("join") == [Done(7), Done(8)]
 
 
+def test_what_an_attempt_repeats_is_not_counted_to_the_next() -> None:
+    driver = _second_attempt()
+    driver.give("pages", Work(0))
+    driver.give("pages", Work(1))
+    driver.fail("pages", retry_in=0)
+    driver.advance(0)
+    driver.give("pages", Work(0))
+    driver.give("pages", Work(8))
+    driver.follow()
+    driver.succeed("pages")
+    driver.succeed("work", Done(0))
+    driver.succeed("work", Done(8))
+    assert driver.events("join") == [Done(0), Done(8)]
+
+
+def test_work_of_an_abandoned_scope_is_not_run_again_after_a_resume() -> None:
+    driver = _second_attempt()
+    driver.give("pages", Work(8))
+    again = driver.restored()
+    again.give("pages", Work(8))
+    again.succeed("pages")
+    assert [delivery.events for delivery in again.running] == [Work(8)]
+    assert again.take() is None
+
+
 def test_a_generator_without_a_gather_can_not_start_over() -> None:
     plan = make_plan(step("pages", Go, generates=True), step("work", Work))
     driver = Driver(plan).start()
@@ -455,6 +480,25 @@ def test_a_generator_goes_on_when_what_it_waits_behind_is_dropped() -> None:
     driver.succeed("quick", Done(2))
     assert driver.take_all() == ["pages", "join"]
     assert pages.phase == "running"
+
+
+def test_a_generator_that_has_to_wait_is_the_last_of_a_paused_run_that_nobody_resumes() -> None:
+    driver = _bounded().start()
+    driver.give("pages", Work(0))
+    driver.pause()
+    driver.close()
+    assert driver.status is None
+    assert not driver.give("pages", Work(1))
+    assert driver.status == "suspended"
+
+
+def test_a_generator_that_has_room_again_waits_no_longer() -> None:
+    driver = _bounded().start()
+    for n in range(2):
+        driver.give("pages", Work(n))
+    pages = driver.find("pages")
+    driver.take()
+    assert pages not in driver.machine._ledger.waiting
 
 
 def test_backpressure_counts_what_is_not_durable_yet() -> None:

@@ -140,6 +140,17 @@ def test_a_failure_that_a_step_sends_goes_to_the_error_steps_that_are_for_it() -
     assert driver.take_all() == ["its"]
 
 
+def test_a_failure_that_no_error_step_is_for_may_be_ignored() -> None:
+    plan = make_plan(
+        step("go", Go),
+        step("on_error", StepFailed, for_steps=frozenset({"other"})),
+        ignore_unhandled=True,
+    )
+    driver = Driver(plan).start()
+    driver.succeed("go", StepFailed("go", Go(), None, 1))
+    assert driver.take() is None
+
+
 def test_a_handlers_own_failure_is_never_routed_to_an_error_step() -> None:
     plan = make_plan(step("go", Go), step("a", StepFailed), step("b", StepFailed))
     driver = Driver(plan).start()
@@ -202,6 +213,16 @@ def test_a_failing_gather_reports_all_it_was_called_with() -> None:
     assert isinstance(driver.error, StepFailedError)
     assert driver.error.event == [Done(1), Done(2)]
     assert driver.restored().events("join") == [Done(1), Done(2)]
+
+
+def test_a_cleanup_that_fails_in_a_suspension_uses_up_no_attempt_and_is_told() -> None:
+    driver = Driver(FAN).start()
+    driver.take()
+    driver.suspend()
+    driver.fail("split", Boom("cleanup"))
+    assert driver.status == "suspended"
+    assert [str(error) for error in driver.machine.late] == ["cleanup"]
+    assert driver.restored().find("split").attempts == 0
 
 
 # ---- errors that no step made ------------------------------------------------------------------

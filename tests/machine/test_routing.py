@@ -112,6 +112,7 @@ def test_an_event_that_nobody_accepts_fails_the_run_before_anything_changes() ->
     assert driver.error.source == "go"
     assert driver.error.event == Note(9)
     assert driver.queued() == [("go", (0,))]
+    assert driver.machine.finished
     assert driver.snapshot().state == {}
 
 

@@ -304,14 +304,29 @@ def test_what_a_loser_still_does_is_discarded() -> None:
     assert driver.status is None
 
 
-def test_queued_and_delayed_losers_never_run() -> None:
+@pytest.mark.parametrize("restored", [False, True])
+def test_queued_and_delayed_losers_never_run(restored: bool) -> None:
     driver = _closing(max_concurrency=1)
     driver.fail("work", retry_in=5)
     driver.succeed("work", (Done(1), Done(2)), sends=[(Other(9), 3.0)])
+    if restored:
+        driver = driver.restored()
     assert driver.take_all() == ["join"]
     driver.advance(10)
     assert driver.take() is None
+    assert all(state.pending == 0 for state in driver.machine.counts())
     _finish(driver, "join")
+
+
+def test_a_delayed_loser_is_dropped_after_a_resume_as_well() -> None:
+    driver = _closing()
+    driver.fail("work", retry_in=99)
+    again = driver.restored()
+    again.succeed("work", (Done(1), Done(2)))
+    again.follow()
+    assert again.events("join") == [Done(1), Done(2)]
+    assert again.machine.next_deadline is None
+    assert all(state.pending == 0 for state in again.machine.counts())
 
 
 def test_requests_of_a_closed_scope_are_withdrawn() -> None:

@@ -84,6 +84,7 @@ def test_a_run_in_which_nothing_runs_is_suspended_at_once() -> None:
     driver.suspend()
     assert driver.status == "suspended"
     driver.suspend()
+    assert driver.cancelled == []
     driver.resume()
     driver.pause()
     assert driver.kinds.count("run_suspended") == 1
@@ -273,10 +274,19 @@ def test_a_closed_run_is_suspended_when_nobody_claims_what_was_offered() -> None
     assert driver.status == "suspended"
 
 
-def test_a_paused_run_is_suspended_when_nobody_is_there_to_resume_it() -> None:
+def test_a_run_that_is_being_suspended_is_not_cancelled_twice() -> None:
     driver = Driver(PLAN).start()
-    driver.pause()
-    driver.close()
+    driver.take()
+    driver.suspend()
+    driver.suspend()
+    assert len(driver.cancelled) == 1
+
+
+@pytest.mark.parametrize("order", [("pause", "close"), ("close", "pause")])
+def test_a_paused_run_is_suspended_when_nobody_is_there_to_resume_it(order: list[str]) -> None:
+    driver = Driver(PLAN).start()
+    for how in order:
+        getattr(driver, how)()
     assert driver.status == "suspended"
     assert driver.restored().take_all() == ["go"]
 
@@ -603,6 +613,15 @@ def test_a_request_that_is_repeated_is_told_once() -> None:
     driver.advance(0)
     driver.ask("go")
     assert driver.kinds.count("input_requested") == 1
+
+
+def test_facts_tell_of_every_event_that_is_routed() -> None:
+    plan = make_plan(step("go", Go), step("work", Work), step("note", Note), step("all", Note))
+    for returned in (Work(), Note()):
+        driver = Driver(plan).start()
+        driver.succeed("go", returned)
+        assert driver.facts[-1][0] == "event_routed"
+        assert driver.facts[-1][3] == returned.event_type
 
 
 def test_a_run_nobody_listens_to_tells_nothing_and_ends_all_the_same() -> None:

@@ -228,6 +228,79 @@ def test_time_that_a_loser_takes_to_clean_up_counts() -> None:
     assert driver.machine.active_time(driver.now) == 6
 
 
+REQUESTED = make_plan(
+    step("go", Go, waits=(Note,)),
+    step("answer", InputResponseEvent),
+    timeout=1000,
+    external=(Note,),
+)
+
+
+def _only_waiting() -> Driver:
+    """A run in which only a human can do something, with a second step that waits."""
+    driver = Driver(REQUESTED).start()
+    driver.send(InputRequestEvent("?"))
+    driver.wait("go", timeout=3)
+    return driver
+
+
+@pytest.mark.parametrize("what", ["send", "respond", "claim", "leave", "tick", "pause", "cancel"])
+def test_the_time_up_to_an_input_is_counted_as_it_was_before_it(what: str) -> None:
+    driver = _only_waiting()
+    driver.send(Note())
+    driver.now = 3.0
+    if what == "send":
+        driver.send(Go())
+    elif what == "respond":
+        driver.respond(driver.shown[0].request_id, 1)
+    elif what == "claim":
+        driver.claim("go")
+    elif what == "leave":
+        driver.leave("go")
+    elif what == "tick":
+        driver.machine.tick(3.0)
+    else:
+        getattr(driver, what)()
+    assert driver.machine.active_time(3.0) == 0
+
+
+@pytest.mark.parametrize("what", ["ask", "rest", "pause", "suspend", "cancel", "fail", "snapshot"])
+def test_the_time_up_to_an_input_counts_if_something_ran(what: str) -> None:
+    driver = Driver(REQUESTED).start()
+    go = driver.find("go")
+    driver.now = 5.0
+    if what == "ask":
+        driver.ask(go)
+    elif what == "rest":
+        driver.machine.rest(go, True, 5.0)
+    elif what == "fail":
+        driver.machine.fail(TimeoutError(), 5.0)
+    elif what == "snapshot":
+        assert driver.snapshot().run[0].active == 5
+    else:
+        getattr(driver, what)()
+    if what != "snapshot":
+        driver.now = 50.0
+    assert driver.machine.active_time(driver.now) == 5
+
+
+def test_time_in_which_children_rest_does_not_count() -> None:
+    driver = Driver(REQUESTED).start()
+    go = driver.find("go")
+    driver.machine.rest(go, True, 0.0)
+    driver.now = 20.0
+    driver.machine.rest(go, False, 20.0)
+    assert driver.machine.active_time(25.0) == 5
+
+
+def test_a_run_that_has_ended_is_not_active() -> None:
+    driver = Driver(REQUESTED).start()
+    driver.find("go")
+    driver.now = 2.0
+    driver.succeed("go", StopEvent())
+    assert driver.machine.active_time(99.0) == 2
+
+
 def test_active_time_survives_a_restoration() -> None:
     driver = Driver(RUN).start()
     driver.take()
@@ -246,9 +319,17 @@ def test_the_limit_is_reached_whatever_the_clock_rounds() -> None:
     driver.take()
     deadline = driver.machine.next_deadline
     assert deadline is not None
-    assert deadline - driver.now < 0.1
+    assert 0.09 < deadline - driver.now < 0.1
     driver.machine.tick(deadline)
     assert isinstance(driver.error, WorkflowTimeoutError)
+
+
+def test_a_stop_that_is_due_when_the_time_is_up_counts() -> None:
+    driver = Driver(RUN).start()
+    driver.succeed("go", Go(), sends=[(StopEvent(result="just"), 10.0)])
+    driver.take()
+    driver.advance(10)
+    assert driver.result == "just"
 
 
 def test_the_earlier_of_two_deadlines_is_next() -> None:
