@@ -7,7 +7,7 @@ counts as possible, so that nothing that works is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
@@ -22,6 +22,7 @@ from ._events import (
 from ._fan_in import Bindings
 from ._flow import Flow, Hop, accepted_by, label, may_be, spread, trail
 from ._machine.plan import Mode
+from ._openers import Opener
 from ._options import EventKind
 
 __all__ = ["Draft", "find_problems", "reach", "start_kinds"]
@@ -38,6 +39,7 @@ class Draft:
         ignore_unhandled: whether an event that nobody accepts is dropped.
         reached: the steps that a run may come to, as far as declared, and how.
         bindings: which gathers are bound to which fan-outs.
+        openers: what opens the resources of the steps.
     """
 
     flow: Flow
@@ -46,6 +48,7 @@ class Draft:
     ignore_unhandled: bool
     reached: Mapping[int, Hop]
     bindings: Bindings
+    openers: Mapping[Callable[..., object], Opener]
 
     @property
     def is_open(self) -> bool:

@@ -222,6 +222,7 @@ def _draft(settings: _Settings, lineup: Lineup) -> tuple[Draft, list[str]]:
     """Put the steps together and check the whole."""
     for_steps, problems = lineup.failing()
     named, more = lineup.gathered()
+    openers, unfit = read_openers(lineup.steps)
     flow = Flow(lineup.steps, settings.stop, for_steps)
     starts = start_kinds(flow)
     external = tuple(dict.fromkeys(settings.external))
@@ -233,12 +234,13 @@ def _draft(settings: _Settings, lineup: Lineup) -> tuple[Draft, list[str]]:
         ignore_unhandled=settings.on_unhandled == "ignore",
         reached=reached,
         bindings=bind_gathers(flow, named, reached),
+        openers=openers,
     )
     problems += [
         *more,
         *_problems_of_event_types(settings, lineup.steps),
         *find_problems(draft),
-        *read_openers(lineup.steps)[1],
+        *unfit,
     ]
     return draft, problems
 
@@ -288,7 +290,7 @@ def _graph(settings: _Settings, lineup: Lineup, draft: Draft) -> Graph:
         starts=draft.starts,
         stop=settings.stop,
         events=_event_classes(settings, lineup.steps),
-        openers=read_openers(lineup.steps)[0],
+        openers=draft.openers,
         flow=draft.flow,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -22,6 +21,7 @@ from ._machine import Child, Machine
 from ._numbers import check_count
 from ._retry import Retry
 from ._run import Body, Hosts, InputHandler, Run, Runner, RunOptions, outcome_of
+from ._run_ids import checked_run_id
 from ._snapshot import Snapshot
 from ._steps import StepFunction, step
 
@@ -529,30 +529,3 @@ def _problems_of_runs(input_handler: object, lanes: object, history: object) -> 
         except (TypeError, ValueError) as error:
             problems.append(f"{error}, or None for all")
     return problems
-
-
-def checked_run_id(run_id: object) -> str:
-    """Return ``run_id``, or a new one for ``None``.
-
-    Raises:
-        TypeError: it is no string.
-        ValueError: it is empty, longer than 200 characters, or can't be printed.
-    """
-    if run_id is None:
-        return new_run_id()
-    if not isinstance(run_id, str):
-        raise TypeError(f"run_id takes a string, not {run_id!r}")
-    if not 0 < len(run_id) <= 200 or not run_id.isprintable():
-        raise ValueError("run_id takes 1 to 200 characters that can be printed")
-    return run_id
-
-
-def new_run_id() -> str:
-    """Make a UUIDv7: unique, and sorted by time."""
-    milliseconds = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & (1 << 48) - 1) << 80 | random
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    text = f"{value:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

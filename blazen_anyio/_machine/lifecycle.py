@@ -7,8 +7,7 @@ what follows from it for the run as a whole:
 * With nothing queued, running, delayed or awaited the run has stalled, unless it may receive events
   from outside; a run that only the outside could move on is suspended once nobody is there.
 * The time limit counts neither the time in which the run is paused nor that in which it only waits
-  for
-  a human.
+  for a human.
 """
 
 from __future__ import annotations

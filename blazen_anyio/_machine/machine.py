@@ -17,8 +17,7 @@ ledger (what a commit changes, and the gate). Here are the rules of a run as a w
   wrote,
   in one commit; or not at all.
 * The first committed stop event ends the run. What is still running is to be cancelled; what comes
-  of
-  it is discarded.
+  of it is discarded.
 * A run that fails, is cancelled or is suspended keeps everything that was not handled, in flight
   included, so that it can go on from its snapshot.
 * With nothing queued, running, delayed or awaited the run has stalled, unless it may receive events

@@ -64,8 +64,7 @@ class StepPlan:
         count: ``GATHER``: fire at this many and cancel the rest of the scope; ``None`` for all.
         size: ``BATCH``: how many make a batch.
         max_recoveries: for an error step: how often the failures of one line of causes may be
-            routed
-            to it; ``None`` for the workflow's bound.
+            routed to it; ``None`` for the workflow's bound.
     """
 
     index: int
@@ -110,8 +109,7 @@ class Route:
         simple: the one accepting step, if there is exactly one and it takes each event by itself;
             the common case, decided once instead of per event.
         straight: the one step that an event returned to the engine goes to, each by itself or into
-            a
-            gather of all, if nothing else can follow from it.
+            a gather of all, if nothing else can follow from it.
         anywhere: some step takes it in any scope, whichever it is; what only gathers accept needs a
             fan-out, and a failure may be of a step that no error step is for.
         stop: the event ends the run.

@@ -1,10 +1,9 @@
 """The machine's live state as rows, and one committed change of it.
 
 The rows *are* the snapshot: :class:`Tables` holds all that a run needs to go on. A :class:`Delta`
-is
-what one commit changed: rows put and keys removed. It is a record of facts and never "replay this
-input", so it stays true when the code changes. Applying the deltas in order to empty tables gives
-the tables of the machine (a property test holds us to it).
+is what one commit changed: rows put and keys removed. It is a record of facts and never "replay
+this input", so it stays true when the code changes. Applying the deltas in order to empty tables
+gives the tables of the machine (a property test holds us to it).
 
 Times in rows are the machine's; who writes them out turns them into wall-clock time.
 Counts are not stored: they are recounted from the rows on load.

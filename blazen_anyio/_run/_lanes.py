@@ -9,14 +9,12 @@ bound but the steps' limits.
 A lane must be invisible to a step:
 
 * It awaits the step plainly, inside the scope that its task has anyway; to cancel a step is to
-  cancel
-  its lane while the step runs. It never awaits between taking an invocation and running it.
+  cancel its lane while the step runs. It never awaits between taking an invocation and running it.
 * It is reused only if spotless: not cancelled, its context unchanged, no cancellation request left
   over. Otherwise it retires and another takes its place.
 * It never runs a step inside an ``except`` block, where a ``raise`` would mean something else.
 * It lets the event loop have its turn on a budget, so that steps that never suspend can't starve it
-  or
-  outrun a cancellation. A spare that gets to run in such a turn only waits for the next.
+  or outrun a cancellation. A spare that gets to run in such a turn only waits for the next.
 * A scope that a step left open surfaces when the lane ends; it then tells its recent steps.
 """
 

@@ -74,7 +74,11 @@ class Waiting:
 
     async def for_room(self, delivery: Delivery) -> None:
         """Suspend a generator until what it yielded to has room for more."""
-        await self._until_woken(delivery, _Waiter())
+        waiter = self._waiters[delivery] = _Waiter()
+        try:
+            await waiter.ready.wait()
+        finally:
+            del self._waiters[delivery]
 
     def wake(self, delivery: Delivery) -> None:
         """A step has its slot back."""
@@ -114,12 +118,14 @@ class Waiting:
             effect = wait(self._runner.clock())
             self._runner.after_input()
             if delivery.waiting_for is effect:
-                await self._until_woken(delivery, waiter)
+                await waiter.ready.wait()
         except anyio.get_cancelled_exc_class():
             await self._leave(delivery, waiter)
             raise
         finally:
-            self._waiters.pop(delivery, None)
+            del self._waiters[delivery]
+        if waiter.error is not None:
+            raise waiter.error
         if effect.settled == "timed_out":
             raise TimeoutError("nothing came in time")
         return effect.answer
@@ -136,7 +142,6 @@ class Waiting:
         if not runner.machine.leave_wait(delivery, runner.clock()):
             return
         waiter.leaving = True
-        self._waiters[delivery] = waiter
         runner.after_input()
         with anyio.CancelScope(shield=True):
             await waiter.ready.wait()
@@ -146,12 +151,3 @@ class Waiting:
         for waiting, waiter in list(self._waiters.items()):
             if waiter.leaving and delivery in (None, waiting):
                 waiter.ready.set()
-
-    async def _until_woken(self, delivery: Delivery, waiter: _Waiter) -> None:
-        self._waiters[delivery] = waiter
-        try:
-            await waiter.ready.wait()
-        finally:
-            self._waiters.pop(delivery, None)
-        if waiter.error is not None:
-            raise waiter.error
