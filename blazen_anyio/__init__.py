@@ -6,6 +6,7 @@ inside any anyio program and runs the same on asyncio and on trio. See :class:`W
 """
 
 from ._context import Context
+from ._durable import StoredMisfit
 from ._events import (
     DynamicEvent,
     Event,
@@ -15,14 +16,17 @@ from ._events import (
     StartEvent,
     StepFailed,
     StopEvent,
+    secret,
 )
 from ._exceptions import (
+    AttemptLostError,
     ContextClosedError,
     DefinitionError,
     InputRequiredError,
     JoinIncompleteError,
     NoHandlerError,
     NonDeterministicStepError,
+    RunBusyError,
     RunCancelledError,
     RunEndedError,
     RunLostError,
@@ -45,10 +49,12 @@ from ._graph import Graph
 from ._machine import Fact, FactKind
 from ._retry import Retry
 from ._run import (
+    Durability,
     EventStream,
     History,
     InputHandler,
     Overflow,
+    RecoveredRun,
     Run,
     RunStatistics,
     RunStatus,
@@ -58,13 +64,16 @@ from ._snapshot import Snapshot
 from ._stages import Parallel, Results, Stage, pipeline
 from ._state import State, StateKey
 from ._steps import Batch, Gather, Resource, StepFunction, step
+from ._store import HistoryEntry, HistoryFact, Store, StoredRun, StoredStatus
 from ._workflow import Workflow
 
 __all__ = [
+    "AttemptLostError",
     "Batch",
     "Context",
     "ContextClosedError",
     "DefinitionError",
+    "Durability",
     "DynamicEvent",
     "Event",
     "EventStream",
@@ -73,6 +82,8 @@ __all__ = [
     "Gather",
     "Graph",
     "History",
+    "HistoryEntry",
+    "HistoryFact",
     "InputHandler",
     "InputRequestEvent",
     "InputRequiredError",
@@ -83,10 +94,12 @@ __all__ = [
     "NonDeterministicStepError",
     "Overflow",
     "Parallel",
+    "RecoveredRun",
     "Resource",
     "Results",
     "Retry",
     "Run",
+    "RunBusyError",
     "RunCancelledError",
     "RunEndedError",
     "RunLostError",
@@ -108,7 +121,11 @@ __all__ = [
     "StepStatistics",
     "StepTimeoutError",
     "StopEvent",
+    "Store",
     "StoreError",
+    "StoredMisfit",
+    "StoredRun",
+    "StoredStatus",
     "StreamLagError",
     "UnknownRequestError",
     "Workflow",
@@ -117,5 +134,6 @@ __all__ = [
     "WorkflowStalledError",
     "WorkflowTimeoutError",
     "pipeline",
+    "secret",
     "step",
 ]

@@ -378,6 +378,11 @@ class Context:
                 outputs.writes, outputs.removes = changes.writes, changes.removes
         return self._outputs
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether the attempt has neither sent nor written anything, nor looked at the state."""
+        return self._outputs is None and self._state is None
+
     def close(self) -> None:
         """The attempt is over."""
         self._closed = True

@@ -9,13 +9,16 @@ Subclass :class:`Event` and annotate fields; nothing else is needed::
 The subclass becomes a frozen attrs class: ``attrs.field`` gives defaults, factories and validators.
 Every class has a stable ``event_type`` under which snapshots name it. Frozen is shallow: an event
 is handed on by reference, so treat what its fields hold as read-only.
+
+A field declared with :func:`secret` shows as ``***`` wherever an event is shown. A store keeps it
+as it is, since a run could not go on without it; give the store a cipher to hide it there.
 """
 
 from __future__ import annotations
 
 import traceback as _traceback
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast, dataclass_transform
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform, overload
 
 import attrs
 
@@ -29,10 +32,55 @@ __all__ = [
     "StartEvent",
     "StepFailed",
     "StopEvent",
+    "secret",
 ]
 
+T = TypeVar("T")
 
-@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field,))
+_SECRET = "secret"
+
+
+@overload
+def secret(*, default: T, kw_only: bool = False) -> T: ...
+@overload
+def secret(*, factory: Callable[[], T], kw_only: bool = False) -> T: ...
+@overload
+def secret(*, kw_only: bool = False) -> Any: ...
+def secret(
+    *,
+    default: Any = attrs.NOTHING,
+    factory: Callable[[], Any] | None = None,
+    kw_only: bool = False,
+) -> Any:
+    """Declare a field whose value is never shown: in a ``repr``, an error, a log or a report.
+
+    The same as ``attrs.field(metadata={"secret": True})``.
+
+    Args:
+        default: as for ``attrs.field``.
+        factory: as for ``attrs.field``.
+        kw_only: as for ``attrs.field``.
+
+    Example::
+
+        class Login(StartEvent):
+            user: str
+            password: str = secret()
+    """
+    if factory is not None:
+        default = attrs.Factory(factory)
+    return attrs.field(default=default, kw_only=kw_only, metadata={_SECRET: True})
+
+
+def _hide_secrets(cls: type[Any], fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+    return [field.evolve(repr=_stars) if field.metadata.get(_SECRET) else field for field in fields]
+
+
+def _stars(value: object) -> str:
+    return "***"
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(attrs.field, secret))
 class Event:
     """The base of all events.
 
@@ -49,7 +97,9 @@ class Event:
             raise TypeError(f"{cls.__qualname__}: event_type must not be empty")
         # In place (slots=False): __init_subclass__ can't hand back another class, and attrs writes
         # the fields of a frozen class with a __dict__ at the speed of a mutable one.
-        attrs.define(cls, slots=False, frozen=True, auto_attribs=True)
+        attrs.define(
+            cls, slots=False, frozen=True, auto_attribs=True, field_transformer=_hide_secrets
+        )
         _refuse_shared_defaults(cls)
         # Afterwards: where a class has a field of this name, attrs would take it for the default.
         cls.event_type = event_type or f"{cls.__module__}.{cls.__qualname__}"

@@ -23,8 +23,10 @@
      +-- ContextClosedError               a context used after its attempt
      +-- SnapshotError (ValueError)       can't be read or does not fit; ``path``
      |    +-- SnapshotVersionError        ... because another version wrote it
-     +-- StoreError                       the store failed
+     +-- AttemptLostError                 the process died in an attempt that may not be repeated
+     +-- StoreError                       the store failed, or does not hold what was asked for
           +-- RunLostError                another process has taken the run over
+          +-- RunBusyError                the run is being executed already
 
 A user's own exception is never restated as text: it is the ``__cause__`` and the ``error``
 attribute.
@@ -40,12 +42,14 @@ if TYPE_CHECKING:
     from ._snapshot import Snapshot
 
 __all__ = [
+    "AttemptLostError",
     "ContextClosedError",
     "DefinitionError",
     "InputRequiredError",
     "JoinIncompleteError",
     "NoHandlerError",
     "NonDeterministicStepError",
+    "RunBusyError",
     "RunCancelledError",
     "RunEndedError",
     "RunLostError",
@@ -366,9 +370,60 @@ class SnapshotVersionError(SnapshotError):
     """A snapshot of a version that this release does not read."""
 
 
+class AttemptLostError(WorkflowError):
+    """The process died, or was stopped, in an attempt that may not be repeated.
+
+    It is the ``error`` of the :class:`StepFailed` that a resumed run begins with: of a step with
+    ``delivery="at_most_once"``, or of an event that has been delivered ``max_deliveries`` times.
+
+    Attributes:
+        step: the name of the step.
+        deliveries: how often the event was handed to the step.
+    """
+
+    def __init__(self, step: str, deliveries: int, *, at_most_once: bool) -> None:
+        self.step = step
+        self.deliveries = deliveries
+        why = (
+            "may run at most once, and what it has done is not known"
+            if at_most_once
+            else f"has been begun {deliveries} times and ended the process each time"
+        )
+        super().__init__(f"step {step!r} did not get to its end: this invocation {why}")
+
+
 class StoreError(WorkflowError):
-    """The store failed; acknowledged work is intact and the run can be resumed."""
+    """The store failed, or does not hold what it should; nothing has changed in it.
+
+    The cause is chained. Acknowledged work is intact, and the run can be resumed.
+    """
 
 
 class RunLostError(StoreError):
-    """Another process has taken the run over; this one has stopped working on it."""
+    """Another process has taken the run over; this one has stopped working on it.
+
+    Attributes:
+        run_id: the id of the run.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        super().__init__(
+            f"run {run_id!r} has been taken over or removed; this process has stopped working on it"
+        )
+
+
+class RunBusyError(StoreError):
+    """The run is being executed already, by a process that lives.
+
+    Attributes:
+        run_id: the id of the run.
+        owner: who executes it, as the store names it.
+    """
+
+    def __init__(self, run_id: str, owner: str) -> None:
+        self.run_id = run_id
+        self.owner = owner
+        super().__init__(
+            f"run {run_id!r} is being executed by {owner}; wait for it, or until its lease is over"
+        )

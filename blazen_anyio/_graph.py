@@ -127,6 +127,7 @@ class _Settings:
     external: Sequence[type[Event]]
     on_unhandled: OnUnhandled
     max_recoveries: int
+    max_deliveries: int | None
     types: Sequence[type]
 
 
@@ -141,6 +142,7 @@ def build(
     external: Sequence[type[Event]] = (),
     on_unhandled: OnUnhandled = "error",
     max_recoveries: int = 100,
+    max_deliveries: int | None = 10,
     types: Sequence[type] = (),
     problems: Sequence[str] = (),
 ) -> Graph:
@@ -156,6 +158,7 @@ def build(
         external: the event classes that may come from outside while the run idles.
         on_unhandled: what an event that nobody accepts is: ``"error"``, or to ``"ignore"``.
         max_recoveries: how many failures in one line of causes error steps may handle.
+        max_deliveries: how often an event may be handed to a step in processes that died.
         types: classes that state and fields may hold; event classes among them are known, too.
         problems: what the caller has found wrong already, to be told with the rest.
 
@@ -171,6 +174,7 @@ def build(
         external=external,
         on_unhandled=on_unhandled,
         max_recoveries=max_recoveries,
+        max_deliveries=max_deliveries,
         types=types,
     )
     lineup = read_steps(steps)
@@ -188,6 +192,7 @@ def _problems_of_settings(settings: _Settings) -> list[str]:
         problem_of_seconds("timeout", settings.timeout),
         problem_of_count("max_concurrency", settings.max_concurrency),
         problem_of_count("max_recoveries", settings.max_recoveries, optional=False),
+        _problem_of_deliveries(settings.max_deliveries),
         problem_of_retry(settings.retry),
         _problem_of_stop(settings.stop),
         _problem_of_classes("external", settings.external, "event classes", is_event),
@@ -268,6 +273,12 @@ def _problems_of_event_types(settings: _Settings, steps: Sequence[Step]) -> Iter
             )
 
 
+def _problem_of_deliveries(value: object) -> str | None:
+    if value == 1:
+        return "max_deliveries= is at least 2; use @step(delivery='at_most_once') for one delivery"
+    return problem_of_count("max_deliveries", value)
+
+
 def _graph(settings: _Settings, lineup: Lineup, draft: Draft) -> Graph:
     for_steps, _ = lineup.failing()
     gathers = draft.bindings.gathers
@@ -282,6 +293,7 @@ def _graph(settings: _Settings, lineup: Lineup, draft: Draft) -> Graph:
         external=draft.external,
         ignore_unhandled=draft.ignore_unhandled,
         max_recoveries=settings.max_recoveries,
+        max_deliveries=settings.max_deliveries,
     )
     return Graph(
         name=settings.name,
@@ -296,9 +308,10 @@ def _graph(settings: _Settings, lineup: Lineup, draft: Draft) -> Graph:
 
 
 def _with_retry(step: Step, default: Retry | None) -> Step:
-    if default is None or step.options.retry is not None:
+    options = step.options
+    if default is None or options.retry is not None or options.delivery == "at_most_once":
         return step
-    return attrs.evolve(step, options=attrs.evolve(step.options, retry=default))
+    return attrs.evolve(step, options=attrs.evolve(options, retry=default))
 
 
 def _plan_of(
@@ -321,4 +334,5 @@ def _plan_of(
         count=step.gather.count if step.gather else None,
         size=step.batch,
         max_recoveries=options.max_recoveries,
+        at_most_once=options.delivery == "at_most_once",
     )

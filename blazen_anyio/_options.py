@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Literal, cast, get_args
 
 import attrs
 
@@ -21,6 +21,7 @@ from ._retry import Retry
 from ._signatures import Arguments
 
 __all__ = [
+    "Delivery",
     "EventKind",
     "StepOptions",
     "kinds_of",
@@ -31,6 +32,9 @@ __all__ = [
     "problems_of_fit",
     "problems_of_options",
 ]
+
+Delivery = Literal["at_least_once", "at_most_once"]
+"""How often an invocation may be begun, should the process die in it."""
 
 EventKind = type[Event] | str
 """An event class, or the type name of a :class:`DynamicEvent`."""
@@ -52,6 +56,7 @@ class StepOptions:
     max_recoveries: int | None = None
     timeout: float | None = None
     retry: Retry | None = None
+    delivery: Delivery = "at_least_once"
     cooperative: bool = False
     own_task: bool = False
 
@@ -69,6 +74,7 @@ def problems_of_options(name: str, options: StepOptions) -> list[str]:
         _problem_of_kinds("emits", options.emits, strings=True),
         _problem_of_kinds("waits", options.waits, strings=False),
         _problem_of_references("for_steps", options.for_steps),
+        _problem_of_delivery(options),
         _problem_of_flag("cooperative", options.cooperative),
         _problem_of_flag("own_task", options.own_task),
     )
@@ -171,6 +177,17 @@ def problem_of_retry(value: object) -> str | None:
     if value is None or isinstance(value, Retry):
         return None
     return f"retry= takes a policy such as Retry(max_attempts=3), not {value!r}"
+
+
+def _problem_of_delivery(options: StepOptions) -> str | None:
+    if options.delivery not in get_args(Delivery):
+        return f"delivery= is 'at_least_once' or 'at_most_once', not {options.delivery!r}"
+    if options.delivery == "at_most_once" and (options.retry is not None or options.waits):
+        return (
+            "delivery='at_most_once' does not go with retry= or waits=: a retry, or a resume after "
+            "a wait, begins the step again"
+        )
+    return None
 
 
 def _is_list(value: object) -> bool:

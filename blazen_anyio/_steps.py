@@ -25,6 +25,7 @@ from ._functions import Binds, Kind, binds, kind_of, name_of, problem_of_functio
 from ._machine.plan import Mode
 from ._markers import Batch, Gather, Resource, ResourceScope, StepReference
 from ._options import (
+    Delivery,
     EventKind,
     StepOptions,
     kinds_of,
@@ -227,6 +228,7 @@ def step(
     max_recoveries: int | None = None,
     timeout: float | None = None,
     retry: Retry | None = None,
+    delivery: Delivery = "at_least_once",
     cooperative: bool = False,
     own_task: bool = False,
 ) -> StepFunction[P, R]: ...
@@ -243,6 +245,7 @@ def step(
     max_recoveries: int | None = None,
     timeout: float | None = None,
     retry: Retry | None = None,
+    delivery: Delivery = "at_least_once",
     cooperative: bool = False,
     own_task: bool = False,
 ) -> StepDecorator: ...
@@ -260,6 +263,7 @@ def step(
     max_recoveries: int | None = None,
     timeout: float | None = None,
     retry: Retry | None = None,
+    delivery: Delivery = "at_least_once",
     cooperative: bool = False,
     own_task: bool = False,
 ) -> Any:
@@ -284,6 +288,9 @@ def step(
             of causes may come to it; by default as often as the workflow allows.
         timeout: seconds that one attempt may take; by default no limit.
         retry: when a failed attempt is made again; by default as the workflow says.
+        delivery: ``"at_most_once"`` for a step that must never repeat: it is not retried, and an
+            attempt in which the process died, or that a suspension cut short, comes back as a
+            ``StepFailed`` whose ``error`` is an :class:`AttemptLostError`.
         cooperative: for a ``def`` step with a timeout: it calls
             ``anyio.from_thread.check_cancelled`` regularly.
         own_task: run each attempt in a task of its own.
@@ -308,6 +315,7 @@ def step(
         max_recoveries=max_recoveries,
         timeout=timeout,
         retry=retry,
+        delivery=delivery,
         cooperative=cooperative,
         own_task=own_task,
     )

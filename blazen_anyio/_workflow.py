@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
-import anyio
-import attrs
-
 from ._codec import Codec
 from ._context import Context
-from ._events import Event, StartEvent, StopEvent
-from ._exceptions import DefinitionError, NoHandlerError, SnapshotError, UnknownRequestError
+from ._durable import (
+    Changes,
+    Migration,
+    Source,
+    StoredMisfit,
+    adopt,
+    begin,
+    fork,
+    misfits,
+    take_up,
+    unfinished,
+)
+from ._events import Event, StopEvent
 from ._graph import Graph, build
-from ._machine import Child, Machine
+from ._launch import Given, Launcher, Replacements
+from ._machine import Child
 from ._numbers import check_count
 from ._retry import Retry
-from ._run import Body, Hosts, InputHandler, Run, Runner, RunOptions, outcome_of
+from ._run import (
+    Body,
+    Durability,
+    Hosts,
+    InputHandler,
+    RecoveredRun,
+    Run,
+    Runner,
+    RunOptions,
+    outcome_of,
+    run_each,
+)
 from ._run_ids import checked_run_id
 from ._snapshot import Snapshot
 from ._steps import StepFunction, step
+from ._store import Store
 
 __all__ = ["Workflow"]
 
 logger = logging.getLogger("blazen_anyio")
 
-Replacements = Mapping[Callable[..., object], object]
 R = TypeVar("R")
 S = TypeVar("S", bound=StopEvent)
 A = TypeVar("A", bound=Event)
@@ -58,6 +77,8 @@ class Workflow(Generic[R]):
         lanes: ``False`` gives each attempt a task of its own, for libraries that key by task.
         history: how many facts a run keeps; 0 for none, ``None`` for all.
         max_recoveries: how many failures in one line of causes error steps may handle.
+        max_deliveries: how often an event may be handed to a step in processes that died, before
+            it counts as failed with an :class:`AttemptLostError`; ``None`` for no limit.
 
     Raises:
         DefinitionError: with every problem that was found.
@@ -95,6 +116,7 @@ class Workflow(Generic[R]):
         lanes: bool = True,
         history: int | None = 1000,
         max_recoveries: int = 100,
+        max_deliveries: int | None = 10,
     ) -> None: ...
 
     @overload
@@ -114,6 +136,7 @@ class Workflow(Generic[R]):
         lanes: bool = True,
         history: int | None = 1000,
         max_recoveries: int = 100,
+        max_deliveries: int | None = 10,
     ) -> None: ...
 
     def __init__(
@@ -132,6 +155,7 @@ class Workflow(Generic[R]):
         lanes: bool = True,
         history: int | None = 1000,
         max_recoveries: int = 100,
+        max_deliveries: int | None = 10,
     ) -> None:
         self._graph = build(
             name,
@@ -144,15 +168,18 @@ class Workflow(Generic[R]):
             external=external,
             on_unhandled=on_unhandled,
             max_recoveries=max_recoveries,
+            max_deliveries=max_deliveries,
             types=types,
         )
-        self._bodies = tuple(Body.of(step, lanes=lanes) for step in self._graph.steps)
-        self._options = RunOptions(input_handler=input_handler, history=history)
-        self._codec = Codec(self._graph.events, types)
-        self._hosts: Hosts | None = None
+        self._launcher = Launcher(
+            graph=self._graph,
+            bodies=tuple(Body.of(step, lanes=lanes) for step in self._graph.steps),
+            codec=Codec(self._graph.events, types),
+            options=RunOptions(input_handler=input_handler, history=history),
+        )
 
     def __repr__(self) -> str:
-        return f"<Workflow {self.name!r}, {len(self._bodies)} steps>"
+        return f"<Workflow {self.name!r}, {len(self._graph.steps)} steps>"
 
     @property
     def name(self) -> str:
@@ -172,16 +199,24 @@ class Workflow(Generic[R]):
         /,
         *,
         run_id: str | None = None,
+        store: Store | None = None,
+        durability: Durability = "sync",
         input_handler: InputHandler | None = None,
         resources: Replacements | None = None,
         **fields: Any,
     ) -> R:
         """Run to the end and return the result.
 
+        With a store, a run of this id that is there already is not begun again: if it has completed
+        its result is returned; otherwise it goes on from where it was.
+
         Args:
             event: what starts the run. Without it, the keyword arguments fill the one start event
                 type that the workflow accepts, or else ``StartEvent.data``.
             run_id: a name of one's own for the run; by default a UUIDv7.
+            store: keeps the run, so that it survives a crash; see :class:`Store`.
+            durability: ``"sync"`` acts on what a step emitted when it is stored; ``"async"`` at
+                once, and stores it soon.
             input_handler: instead of the workflow's.
             resources: what to use instead, by the opener of a resource: a value, or a ``Resource``
                 with another opener. For tests.
@@ -193,10 +228,13 @@ class Workflow(Generic[R]):
             StepFailedError: a step failed, raised from its own exception.
             InputRequiredError: a human has to answer and there is no ``input_handler``.
             RunSuspendedError: the run idles for events from outside, which nobody can send.
+            RunBusyError: the store has the run, and somebody executes it.
+            StoreError: the store failed; the run can be resumed.
             WorkflowError: see the error tree.
         """
-        first = self._first_event(event, fields)
-        runner = self._runner(checked_run_id(run_id), first, input_handler, resources)
+        first = self._launcher.first_event(event, fields)
+        given = Given(input_handler=input_handler, resources=resources or {})
+        runner = await self._begin(checked_run_id(run_id), first, store, durability, given)
         runner.machine.close(runner.clock())
         await runner.drive()
         return cast("R", outcome_of(runner))
@@ -207,6 +245,8 @@ class Workflow(Generic[R]):
         /,
         *,
         run_id: str | None = None,
+        store: Store | None = None,
+        durability: Durability = "sync",
         input_handler: InputHandler | None = None,
         resources: Replacements | None = None,
         **fields: Any,
@@ -217,9 +257,10 @@ class Workflow(Generic[R]):
             TypeError: ``event`` and ``fields`` do not fit.
             NoHandlerError: no step accepts ``event``.
         """
-        first = self._first_event(event, fields)
+        first = self._launcher.first_event(event, fields)
+        given = Given(input_handler=input_handler, resources=resources or {})
         id = checked_run_id(run_id)
-        return Run(id, partial(self._runner, id, first, input_handler, resources))
+        return Run(id, partial(self._begin, id, first, store, durability, given))
 
     def resume(
         self,
@@ -227,6 +268,8 @@ class Workflow(Generic[R]):
         *,
         responses: Mapping[str, Any] | None = None,
         renames: Mapping[str, str] | None = None,
+        store: Store | None = None,
+        durability: Durability = "sync",
         input_handler: InputHandler | None = None,
         resources: Replacements | None = None,
     ) -> Run[R]:
@@ -237,6 +280,8 @@ class Workflow(Generic[R]):
             responses: answers to the snapshot's open requests, by ``request_id``.
             renames: old to new names of steps, event types, other classes, enums and workflows,
                 those of child runs too.
+            store: keeps the run from now on; it must not have one of this id.
+            durability: as in :meth:`run`.
             input_handler: instead of the workflow's.
             resources: as in :meth:`run`.
 
@@ -245,19 +290,156 @@ class Workflow(Generic[R]):
             SnapshotError: on entering: the snapshot does not fit this workflow; every unknown step
                 and type is listed.
             UnknownRequestError: on entering: a response to a request that is not open.
+            StoreError: on entering: the store has a run of this id, or failed.
         """
         self._check_snapshot(snapshot)
-        resumed = partial(
-            self._resumed, snapshot, responses or {}, renames or {}, input_handler, resources
+        changes = Changes(renames=renames or {}, responses=responses or {})
+        given = Given(input_handler=input_handler, resources=resources or {})
+        return Run(
+            snapshot.run_id, partial(self._resume, snapshot, changes, store, durability, given)
         )
-        return Run(snapshot.run_id, resumed)
+
+    # ---- stored runs ---------------------------------------------------------------------------
+
+    def resume_from(
+        self,
+        store: Store,
+        run_id: str,
+        *,
+        responses: Mapping[str, Any] | None = None,
+        renames: Mapping[str, str] | None = None,
+        migrate: Migration | None = None,
+        durability: Durability = "sync",
+        input_handler: InputHandler | None = None,
+        resources: Replacements | None = None,
+    ) -> Run[R]:
+        """Go on with a stored run that nobody executes; like :meth:`start`.
+
+        One that has failed, or was cancelled, goes on from what it had not handled. One that has
+        completed gives its result.
+
+        Args:
+            store: keeps the run.
+            run_id: its id.
+            responses: answers to its open requests, by ``request_id``.
+            renames: as in :meth:`resume`. The names in the store are new ones from then on, those
+                of a child run when it goes on.
+            migrate: gets the run as plain data, as a snapshot writes it, and returns it as it
+                should be.
+            durability, input_handler, resources: as in :meth:`run`.
+
+        Raises:
+            SnapshotError: on entering: the run does not fit this workflow; nothing has changed in
+                the store.
+            RunBusyError: on entering: somebody executes it.
+            UnknownRequestError: on entering: a response to a request that is not open.
+            StoreError: on entering: there is no such run, a record was altered, or the store
+                failed.
+        """
+        changes = Changes(renames=renames or {}, migrate=migrate, responses=responses or {})
+        given = Given(input_handler=input_handler, resources=resources or {})
+        id = checked_run_id(run_id)
+        return Run(id, partial(take_up, self._launcher, store, id, durability, given, changes))
+
+    async def recover(
+        self,
+        store: Store,
+        *,
+        max_runs: int = 10,
+        renames: Mapping[str, str] | None = None,
+        migrate: Migration | None = None,
+        durability: Durability = "sync",
+        input_handler: InputHandler | None = None,
+        resources: Replacements | None = None,
+    ) -> list[RecoveredRun[R]]:
+        """Take up all unfinished runs of this workflow and run them to their ends.
+
+        Those that failed or were cancelled are finished; :meth:`resume_from` takes one up all the
+        same. What somebody executes is left alone. One run's failure is no other's.
+
+        Args:
+            store: keeps the runs.
+            max_runs: how many run at a time.
+            renames, migrate: as in :meth:`resume_from`.
+            durability, input_handler, resources: as in :meth:`run`.
+
+        Returns:
+            How each has ended, the oldest first.
+
+        Raises:
+            StoreError: the store could not be searched.
+        """
+        check_count("max_runs", max_runs)
+        changes = Changes(renames=renames or {}, migrate=migrate)
+        given = Given(input_handler=input_handler, resources=resources or {})
+        runs = await unfinished(self._launcher, store, changes)
+
+        async def take(run_id: str) -> Runner:
+            return await take_up(self._launcher, store, run_id, durability, given, changes)
+
+        return await run_each([run.run_id for run in runs], take, max_runs)
+
+    def fork(
+        self,
+        store: Store,
+        run_id: str,
+        *,
+        at: int,
+        new_run_id: str | None = None,
+        renames: Mapping[str, str] | None = None,
+        migrate: Migration | None = None,
+        durability: Durability = "sync",
+        input_handler: InputHandler | None = None,
+        resources: Replacements | None = None,
+    ) -> Run[R]:
+        """Begin a new stored run with what another was after one of its commits.
+
+        Args:
+            store: keeps the run, and a log of it (``keep_log=True``).
+            run_id: of the run to begin from; it is not touched.
+            at: the sequence of the commit; see ``store.history(run_id)``.
+            new_run_id: of the new run; by default a UUIDv7.
+            renames, migrate: as in :meth:`resume_from`.
+            durability, input_handler, resources: as in :meth:`run`.
+
+        Raises:
+            StoreError: on entering: there is no log up to there, the run had completed by then, or
+                the store failed.
+            SnapshotError: on entering: what the run was does not fit this workflow.
+        """
+        changes = Changes(renames=renames or {}, migrate=migrate)
+        given = Given(input_handler=input_handler, resources=resources or {})
+        source = Source(checked_run_id(run_id), at)
+        id = checked_run_id(new_run_id)
+        return Run(id, partial(fork, self._launcher, store, source, id, durability, given, changes))
+
+    async def check(
+        self,
+        store: Store,
+        *,
+        renames: Mapping[str, str] | None = None,
+        migrate: Migration | None = None,
+    ) -> list[StoredMisfit]:
+        """Find the stored runs of this workflow that would not resume, before a deployment.
+
+        Args:
+            store: keeps the runs.
+            renames, migrate: as :meth:`resume_from` will get them.
+
+        Returns:
+            Those that could go on and would not, each with the reason.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        return await misfits(self._launcher, store, Changes(renames=renames or {}, migrate=migrate))
 
     async def __aenter__(self) -> Workflow[R]:
         """Begin to share resources of scope ``"workflow"`` between runs."""
-        if self._hosts is not None:
+        if self._launcher.hosts is not None:
             raise RuntimeError(f"workflow {self.name!r} has been entered already")
-        self._hosts = Hosts("workflow", self._graph.openers, {})
-        await self._hosts.__aenter__()
+        self._launcher.hosts = Hosts("workflow", self._graph.openers, {})
+        await self._launcher.hosts.__aenter__()
         return self
 
     async def __aexit__(
@@ -267,7 +449,7 @@ class Workflow(Generic[R]):
         traceback: TracebackType | None,
     ) -> None:
         """Close the shared resources, after the runs that use them have ended."""
-        hosts, self._hosts = self._hosts, None
+        hosts, self._launcher.hosts = self._launcher.hosts, None
         assert hosts is not None
         try:
             await hosts.__aexit__(exc_type, exc, traceback)
@@ -326,137 +508,32 @@ class Workflow(Generic[R]):
             TypeError: ``event`` is no event.
             NoHandlerError: no step accepts it.
         """
-        return self._first_event(event, {})
+        return self._launcher.first_event(event, {})
 
     def make_child(self, parent: Runner, record: Child, event: Event) -> Runner:
-        """Make the runner of a child run; see ``ctx.run_workflow``.
-
-        Args:
-            parent: the run around it.
-            record: the child as the parent knows it, perhaps from a snapshot.
-            event: what starts it, if it starts.
-
-        Raises:
-            SnapshotError: it comes from a snapshot that does not fit this workflow.
-        """
-        replacements = parent.replacements
-        run_id = f"{parent.machine.run_id}/{record.delivery}.{record.number}"
-        handler = self._options.input_handler or parent.options.input_handler
-        if record.saved is not None:
-            snapshot = Snapshot.from_data(record.saved)
-            renames = parent.children.renames
-            runner = self._restored(snapshot, renames, handler, replacements, parent)
-            runner.machine.go_on(runner.clock())
-            return runner
-        return self._runner(run_id, event, handler, replacements, parent)
+        """Make the runner of a child run; see :meth:`Launcher.child`."""
+        return self._launcher.child(parent, record, event)
 
     # ---- inside --------------------------------------------------------------------------------
 
-    def _runner(
-        self,
-        run_id: str,
-        event: Event,
-        input_handler: InputHandler | None,
-        resources: Replacements | None,
-        parent: Runner | None = None,
+    async def _begin(
+        self, run_id: str, event: Event, store: Store | None, durability: Durability, given: Given
     ) -> Runner:
-        machine = Machine(self._graph.plan, run_id)
-        runner = self._make_runner(machine, input_handler, resources, parent)
-        machine.start(event, runner.clock())
-        return runner
+        if store is None:
+            return self._launcher.begin(run_id, event, given)
+        return await begin(self._launcher, store, run_id, event, durability, given)
 
-    def _resumed(
+    async def _resume(
         self,
         snapshot: Snapshot,
-        responses: Mapping[str, Any],
-        renames: Mapping[str, str],
-        input_handler: InputHandler | None,
-        resources: Replacements | None,
+        changes: Changes,
+        store: Store | None,
+        durability: Durability,
+        given: Given,
     ) -> Runner:
-        known = {request.request_id for request in snapshot.requests}
-        for request_id in responses:
-            if request_id not in known:
-                raise UnknownRequestError(request_id, "unknown")
-        runner = self._restored(snapshot, renames, input_handler, resources, None)
-        for request in snapshot.requests:
-            if request.request_id in responses:
-                runner.requests.respond(request.request_id, responses[request.request_id])
-        runner.machine.go_on(runner.clock())
-        return runner
-
-    def _restored(
-        self,
-        snapshot: Snapshot,
-        renames: Mapping[str, str],
-        input_handler: InputHandler | None,
-        resources: Replacements | None,
-        parent: Runner | None,
-    ) -> Runner:
-        if renames.get(snapshot.workflow, snapshot.workflow) != self.name:
-            raise SnapshotError(
-                f"it is of workflow {snapshot.workflow!r}, not of {self.name!r}; if the workflow "
-                "was renamed, pass renames={old: new}",
-                "$.workflow",
-            )
-        now = anyio.current_time()
-        tables = snapshot.tables(
-            self._codec,
-            offset=time.time() - now,
-            renames=renames,
-            steps=[body.name for body in self._bodies],
-        )
-        machine = Machine.restore(self._graph.plan, snapshot.run_id, tables, now)
-        runner = self._make_runner(machine, input_handler, resources, parent)
-        runner.children.renames = renames
-        return runner
-
-    def _make_runner(
-        self,
-        machine: Machine,
-        input_handler: InputHandler | None,
-        resources: Replacements | None,
-        parent: Runner | None,
-    ) -> Runner:
-        options = self._options
-        if input_handler is not None:
-            options = attrs.evolve(options, input_handler=input_handler)
-        if parent is not None:
-            options = attrs.evolve(options, history=0)  # nobody could read it
-        return Runner(
-            machine,
-            steps=self._bodies,
-            codec=self._codec,
-            options=options,
-            hosts=self._run_hosts(resources or {}, parent),
-            replacements=resources or {},
-            parent=parent,
-        )
-
-    def _run_hosts(self, replacements: Replacements, parent: Runner | None) -> Hosts | None:
-        """Where the resources of one run live; none if its steps use none."""
-        openers = self._graph.openers
-        unknown = [each for each in replacements if each not in openers]
-        # A step with a context may run a child that has such a resource.
-        has_children = any(step.parameters.context is not None for step in self._graph.steps)
-        if unknown and not has_children and parent is None:
-            raise TypeError(
-                f"resources= of workflow {self.name!r} names what opens none of its resources: "
-                f"{unknown[0]!r}"
-            )
-        if not openers:
-            return None
-        hosts = Hosts("run", openers, replacements, self._hosts)
-        used = (each for step in self._graph.steps for each in step.parameters.resources.values())
-        if homeless := hosts.homeless(used):
-            raise DefinitionError(
-                f"workflow {self.name!r}",
-                [
-                    f"resource {name} has scope 'workflow'; run the workflow inside "
-                    "`async with workflow:`, which closes it in the end"
-                    for name in homeless
-                ],
-            )
-        return hosts
+        if store is None:
+            return self._launcher.resume(snapshot, changes.responses, changes.renames, given)
+        return await adopt(self._launcher, store, snapshot, durability, given, changes)
 
     def _check_snapshot(self, snapshot: object) -> None:
         if not isinstance(snapshot, Snapshot):
@@ -464,56 +541,6 @@ class Workflow(Generic[R]):
                 f"workflow {self.name!r} resumes from a Snapshot, not from "
                 f"{type(snapshot).__qualname__}; read text with Snapshot.from_json"
             )
-
-    def _first_event(self, event: Event | None, fields: Mapping[str, Any]) -> Event:
-        """The event that starts a run, made of what ``run`` was given."""
-        if event is None:
-            event = self._start_event(fields)
-        elif fields:
-            raise TypeError(
-                f"workflow {self.name!r}: give an event or its fields, not both "
-                f"({', '.join(fields)})"
-            )
-        if not isinstance(event, Event):
-            raise TypeError(
-                f"workflow {self.name!r} starts with an event, not {type(event).__qualname__}; "
-                "pass the fields of the start event as keyword arguments"
-            )
-        if not self._graph.plan.accepts(event):
-            raise NoHandlerError(event, None)
-        return event
-
-    def _start_event(self, fields: Mapping[str, Any]) -> Event:
-        kind = self._start_type()
-        if kind is StartEvent:
-            return StartEvent(data=dict(fields))
-        names = [field.alias for field in attrs.fields(cast("Any", kind))]
-        if hidden := [name for name in names if name in _OPTIONS]:
-            raise TypeError(
-                f"workflow {self.name!r} starts with {kind.__qualname__}, whose field "
-                f"{hidden[0]!r} is an option of run; pass the event itself"
-            )
-        try:
-            return kind(**fields)
-        except TypeError as error:
-            known = ", ".join(names)
-            raise TypeError(
-                f"workflow {self.name!r} starts with {kind.__qualname__}({known}): {error}"
-            ) from error
-
-    def _start_type(self) -> type[Event]:
-        """The type that keyword arguments fill: the one start event, else the one first event."""
-        starts = [kind for kind in self._graph.starts if isinstance(kind, type)]
-        typed = [kind for kind in starts if issubclass(kind, StartEvent)] or starts
-        if len(typed) == 1:
-            return typed[0]
-        if StartEvent in typed or not typed:
-            return StartEvent
-        names = ", ".join(kind.__qualname__ for kind in typed)
-        raise TypeError(f"workflow {self.name!r} starts with one of {names}; pass one of them")
-
-
-_OPTIONS = frozenset({"run_id", "input_handler", "resources"})
 
 
 def _problems_of_runs(input_handler: object, lanes: object, history: object) -> list[str]:

@@ -3,7 +3,7 @@
 from .facts import Fact, FactKind, RawFact
 from .live import Child, Delivery, Effect, Record
 from .machine import Machine
-from .outcome import Cancel, Offer, Order, Outcome, Outputs, Show
+from .outcome import Cancel, Offer, Order, Outcome, Outputs, Show, emitted
 from .plan import Mode, Plan, Route, StepPlan
 from .records import ROOT, Delta, Tables
 from .tables import unknown_steps
@@ -30,5 +30,6 @@ __all__ = [
     "Show",
     "StepPlan",
     "Tables",
+    "emitted",
     "unknown_steps",
 ]

@@ -93,6 +93,11 @@ class Dispatch:
         self.steps[delivery.step.index].pending += 1
         heapq.heappush(self._freed, (delivery.order, delivery))
 
+    def put_first(self, delivery: Delivery) -> None:
+        """Queue a held delivery in its old place: it was next before it was held."""
+        delivery.phase = "ready"
+        heapq.heappush(self._freed, (delivery.order, delivery))
+
     @property
     def backlog(self) -> bool:
         """Whether :meth:`take` has anything to look at.

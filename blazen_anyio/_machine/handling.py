@@ -12,7 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .._events import Event, StepFailed
-from .._exceptions import NoHandlerError, NonDeterministicStepError, StepFailedError
+from .._exceptions import (
+    AttemptLostError,
+    NoHandlerError,
+    NonDeterministicStepError,
+    StepFailedError,
+)
 from .early import Early
 from .facts import FactKind
 from .ledger import Ledger
@@ -51,6 +56,12 @@ class Handling:
         if self._life.paused or ledger.ending is not None:
             return None
         delivery = self._dispatch.take()
+        while (
+            delivery is not None
+            and (delivery.deliveries or delivery.step.at_most_once)
+            and not self._may_begin(delivery, now)
+        ):
+            delivery = self._dispatch.take()
         if delivery is None:
             return None
         step = delivery.step
@@ -82,6 +93,35 @@ class Handling:
                 )
             )
         return delivery
+
+    def _may_begin(self, delivery: Delivery, now: float) -> bool:
+        """Whether it is on record that a delivery is begun which has to be known later on."""
+        if delivery.begun:
+            return True
+        may_begin = self._ledger.mark(delivery)
+        self._life.account(now)
+        self._life.commit(now)
+        return may_begin
+
+    def redeliver(self, delivery: Delivery, abandoned: bool, now: float) -> None:
+        """A restored run goes on with a delivery that was ready, or in an attempt.
+
+        What a process may have died of is delivered again so often, and no more. Most of it is
+        innocent: it counts as delivered once, and from then on it is on record when it is begun.
+        """
+        step, limit = delivery.step, self._ledger.plan.max_deliveries
+        if abandoned:
+            delivery.deliveries += 1 if delivery.begun or not delivery.deliveries else 0
+            self._ledger.touch(delivery)
+        lost = delivery.begun and step.at_most_once
+        if not lost:
+            lost = abandoned and limit is not None and delivery.deliveries >= limit
+            delivery.begun = False
+        if lost:
+            self._ledger.unqueue(delivery)
+            deliveries = max(delivery.deliveries, 1)
+            error = AttemptLostError(step.name, deliveries, at_most_once=step.at_most_once)
+            self._give_up(delivery, error, now)
 
     def succeeded(
         self, delivery: Delivery, returned: Returned, outputs: Outputs | None, now: float
@@ -188,6 +228,7 @@ class Handling:
         if delivery.first_tried is None:
             delivery.first_tried = delivery.started
         delivery.attempts += 1
+        delivery.deliveries, delivery.begun = 0, False  # it has ended, and not the process
         ledger.forget_children(delivery)
         if retry_in is not None:
             ledger.dispatch.steps[delivery.step.index].retried += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._events import StopEvent
 from .records import Delta, Key, TableName
 
 __all__ = ["Journal"]
@@ -30,7 +31,7 @@ class Journal:
         """A row is gone."""
         self._touched[table, key] = None
 
-    def cut(self, sequence: int) -> Delta:
+    def cut(self, sequence: int, stop: StopEvent | None) -> Delta:
         """Make the delta of all that was touched since the last cut."""
         puts: list[tuple[TableName, Key, Any]] = []
         removes: list[tuple[TableName, Key]] = []
@@ -40,4 +41,4 @@ class Journal:
             else:
                 puts.append((table, key, row()))
         self._touched.clear()
-        return Delta(sequence=sequence, puts=tuple(puts), removes=tuple(removes))
+        return Delta(sequence=sequence, puts=tuple(puts), removes=tuple(removes), stop=stop)

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from .._events import Event
+from .._events import Event, StopEvent
 from .dispatch import Dispatch
 from .facts import FactKind, RawFact
 from .joins import Entry, Joins
@@ -39,11 +39,12 @@ class _Held:
     out.
     """
 
-    __slots__ = ("deliveries", "facts", "outcome", "sequence", "shows")
+    __slots__ = ("deliveries", "facts", "marked", "outcome", "sequence", "shows")
 
     def __init__(self) -> None:
         self.sequence = 0
         self.deliveries: list[tuple[Delivery, int]] = []
+        self.marked: list[Delivery] = []
         self.shows: list[Show] = []
         self.facts: list[RawFact] = []
         self.outcome: Outcome | None = None
@@ -86,6 +87,7 @@ class Ledger:
         self.journal: Journal | None = Journal() if journaled or gated else None
         self.gate: deque[_Held] | None = deque() if gated else None
         self._held = _Held()
+        self._stop: StopEvent | None = None
 
     # ---- numbers -------------------------------------------------------------------------------
 
@@ -151,6 +153,21 @@ class Ledger:
         else:
             self.dispatch.hold(delivery)
             self._held.deliveries.append((delivery, delivery.order))
+
+    def mark(self, delivery: Delivery) -> bool:
+        """Note that a delivery that is next has been begun, before it is.
+
+        Returns:
+            Whether it may begin at once; if not, it is next again when the mark is durable.
+        """
+        delivery.begun = True
+        self.touch(delivery)
+        if self.gate is None:
+            return True
+        self.dispatch.free(delivery.step)
+        self.dispatch.hold(delivery)
+        self._held.marked.append(delivery)
+        return False
 
     def unqueue(self, delivery: Delivery) -> None:
         """Take a delivery that the runner does not have out of its queue or timer."""
@@ -458,6 +475,7 @@ class Ledger:
         """End the run with the commit under way."""
         if self.ending is None:
             self.ending = outcome
+            self._stop = outcome.event
             if self.gate is None:
                 self.outcome = outcome
             else:
@@ -474,7 +492,8 @@ class Ledger:
         if self.journal is None:
             return
         self.journal.put("run", 0, self.run_row)
-        self.deltas.append(self.journal.cut(self.sequence))
+        self.deltas.append(self.journal.cut(self.sequence, self._stop))
+        self._stop = None
         if self.gate is not None:
             held, self._held = self._held, _Held()
             held.sequence = self.sequence
@@ -488,6 +507,9 @@ class Ledger:
             for delivery, order in held.deliveries:
                 if delivery.phase == "held" and delivery.order == order:
                     self.dispatch.add(delivery)
+            for delivery in held.marked:
+                if delivery.phase == "held":
+                    self.dispatch.put_first(delivery)
             self.orders.extend(held.shows)
             if self.publish is not None:
                 for fact in held.facts:

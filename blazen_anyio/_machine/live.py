@@ -296,6 +296,7 @@ class Delivery:
         attempts: how many attempts have failed.
         due: not before this time.
         first_tried: when the first attempt started.
+        deliveries, begun: see :class:`~blazen_anyio._machine.records.DeliveryRow`.
         started: when the running attempt started.
         phase, doom: see :data:`Phase` and :data:`Doom`.
         effects: what attempts have let out early; ``cursor`` is how many this attempt has made, and
@@ -310,10 +311,12 @@ class Delivery:
 
     __slots__ = (
         "attempts",
+        "begun",
         "branch",
         "carrier",
         "children",
         "cursor",
+        "deliveries",
         "doom",
         "due",
         "effects",
@@ -354,6 +357,8 @@ class Delivery:
         self.attempts = 0
         self.due: float | None = None
         self.first_tried: float | None = None
+        self.deliveries = 0
+        self.begun = False
         self.started = 0.0
         self.phase: Phase = "ready"
         self.doom: Doom | None = None
@@ -400,6 +405,8 @@ class Delivery:
             attempts=self.attempts,
             due=self.due,
             first_tried=self.first_tried,
+            deliveries=self.deliveries,
+            begun=self.begun,
         )
 
 

@@ -30,7 +30,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from .._events import Event, InputRequestEvent, InputResponseEvent
+from .._events import Event, InputRequestEvent, InputResponseEvent, StopEvent
 from .._exceptions import (
     NoHandlerError,
     WorkflowTimeoutError,
@@ -84,7 +84,7 @@ class Machine:
         self.orders: deque[Order] = ledger.orders
         self.deltas: deque[Delta] = ledger.deltas
         self._life = life
-        handling = Handling(ledger, life, self._scopes, self._routing, self._early)
+        self._handling = handling = Handling(ledger, life, self._scopes, self._routing, self._early)
         inside = Inside(ledger, life, self._routing, self._early)
         # Inputs that are another module's whole business, without a call in between.
         self.take = handling.take
@@ -108,6 +108,13 @@ class Machine:
         self.remember = inside.remember
 
     @classmethod
+    def completed(cls, plan: Plan, run_id: str, stop: StopEvent) -> Machine:
+        """Make a machine of a run that has completed with ``stop``."""
+        machine = cls(plan, run_id)
+        machine._ledger.end_now(Outcome("completed", event=stop))
+        return machine
+
+    @classmethod
     def restore(
         cls,
         plan: Plan,
@@ -124,8 +131,13 @@ class Machine:
         machine._life.since = now
         return machine
 
-    def go_on(self, now: float) -> None:
-        """Begin to run what was restored."""
+    def go_on(self, now: float, *, abandoned: bool = False) -> None:
+        """Begin to run what was restored.
+
+        Args:
+            now: the time.
+            abandoned: the process that ran it has died, in whatever it was doing.
+        """
         self._life.since = now
         self._life.tell("run_resumed", now)
         self.orders.extend(Show(request) for request in self.requests)
@@ -133,6 +145,8 @@ class Machine:
             opened = delivery.opened
             if is_dead(delivery.scope) or (opened is not None and opened.closing):
                 self._scopes.discard(delivery)  # it was being cancelled
+            elif self._ledger.ending is None and delivery.phase == "ready":
+                self._handling.redeliver(delivery, abandoned, now)
         self._life.commit(now)
 
     def snapshot(self, now: float) -> Tables:
@@ -190,7 +204,9 @@ class Machine:
     def wants_attention(self) -> bool:
         """Whether the runner has something to do besides taking the next invocation."""
         ledger = self._ledger
-        return bool(ledger.orders or ledger.timers.sooner or ledger.outcome is not None)
+        return bool(
+            ledger.orders or ledger.deltas or ledger.timers.sooner or ledger.outcome is not None
+        )
 
     @property
     def busy(self) -> bool:
@@ -353,11 +369,19 @@ class Machine:
             self._life.account(now)
             self._life.end_now(Outcome("cancelled"), now)
 
-    def fail(self, error: BaseException, now: float) -> None:
-        """End the run over an error that no step made (an input handler's, a store's)."""
+    def fail(self, error: BaseException, now: float, *, overrule: bool = False) -> None:
+        """End the run over an error that no step made (an input handler's, a store's).
+
+        Args:
+            error: it.
+            now: the time.
+            overrule: even if the run has ended: its end could not be stored.
+        """
         if self.outcome is None:
             self._life.account(now)
             self._life.end_now(Outcome("failed", error=error), now)
+        elif overrule:
+            self._ledger.ending = self._ledger.outcome = Outcome("failed", error=error)
         else:
             self._life.late.append(error)
 

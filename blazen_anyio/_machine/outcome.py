@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import attrs
@@ -17,6 +18,7 @@ __all__ = [
     "Outputs",
     "Returned",
     "Show",
+    "emitted",
 ]
 
 
@@ -81,3 +83,16 @@ class Outputs:
     writes: dict[str, Any] = attrs.field(factory=dict[str, Any])
     removes: frozenset[str] = frozenset()
     collects: dict[str, tuple[bool, int]] = attrs.field(factory=dict[str, tuple[bool, int]])
+
+
+def emitted(returned: Returned, outputs: Outputs | None) -> Iterator[Event]:
+    """All events that an attempt sends and returns."""
+    for sent, _ in outputs.sends if outputs is not None else ():
+        if isinstance(sent, list):
+            yield from sent
+        else:
+            yield sent
+    if isinstance(returned, Event):
+        yield returned
+    elif returned is not None:
+        yield from returned

@@ -65,6 +65,7 @@ class StepPlan:
         size: ``BATCH``: how many make a batch.
         max_recoveries: for an error step: how often the failures of one line of causes may be
             routed to it; ``None`` for the workflow's bound.
+        at_most_once: an attempt that was begun and did not end is never repeated.
     """
 
     index: int
@@ -82,6 +83,7 @@ class StepPlan:
     count: int | None = None
     size: int = 0
     max_recoveries: int | None = None
+    at_most_once: bool = False
 
     def takes(self, kind: type[Event], name: str) -> bool:
         """Say whether an event of class ``kind`` and type name ``name`` is for this step."""
@@ -137,6 +139,8 @@ class Plan:
         ignore_unhandled: whether an event that nobody accepts is dropped instead of failing the
             run.
         max_recoveries: how many failures in one line of causes error steps may handle.
+        max_deliveries: how often an event may be handed to a step in processes that died; ``None``
+            for no limit.
     """
 
     name: str
@@ -146,6 +150,7 @@ class Plan:
     external: tuple[type[Event], ...] = ()
     ignore_unhandled: bool = False
     max_recoveries: int = 100
+    max_deliveries: int | None = 10
     _routes: dict[type[Event] | str, Route] = attrs.field(
         factory=dict[type[Event] | str, Route], init=False, repr=False
     )

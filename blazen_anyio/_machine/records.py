@@ -106,6 +106,9 @@ class DeliveryRow:
         attempts: how many attempts have failed.
         due: not before this time; ``None`` if it is ready.
         first_tried: when its first attempt started; ``None`` before.
+        deliveries: in how many processes that died it was, or may have been, handed out.
+        begun: it was handed out, and it is not known how that ended. Only written for a step that
+            may run at most once, and for what may have been what a process died of.
     """
 
     id: int
@@ -118,6 +121,8 @@ class DeliveryRow:
     attempts: int = 0
     due: float | None = None
     first_tried: float | None = None
+    deliveries: int = 0
+    begun: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -292,8 +297,10 @@ class Delta:
         sequence: ascending by one from 1 within a run's life in one process.
         puts: rows that are new or changed.
         removes: keys that are gone.
+        stop: the stop event if the run has completed with it.
     """
 
     sequence: int
     puts: tuple[tuple[TableName, Key, Any], ...] = ()
     removes: tuple[tuple[TableName, Key], ...] = ()
+    stop: StopEvent | None = None

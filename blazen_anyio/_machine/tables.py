@@ -145,6 +145,8 @@ class _Loader:
         delivery.attempts = row.attempts
         delivery.first_tried = row.first_tried
         delivery.due = row.due
+        delivery.deliveries = row.deliveries
+        delivery.begun = row.begun
         for record in records:
             record.holders += 1
         scope.members[delivery] = None

@@ -11,7 +11,7 @@ import anyio
 from .._context import Context
 from .._events import Event
 from .._exceptions import StepTimeoutError
-from .._machine import Delivery
+from .._machine import Delivery, Outputs, emitted
 from ._bodies import Body, run_generator, run_in_thread
 from ._failures import is_fatal
 
@@ -34,6 +34,11 @@ class Attempts:
             for body in steps
             if body.kind == "sync" and (limit := body.step.options.max_concurrency) is not None
         }
+
+    @property
+    def limiters(self) -> tuple[anyio.CapacityLimiter, ...]:
+        """The limiters of the threads of steps that limit themselves."""
+        return tuple(self._limiters.values())
 
     # ---- bodies --------------------------------------------------------------------------------
 
@@ -69,11 +74,24 @@ class Attempts:
     def _give(self, delivery: Delivery, event: Event) -> bool:
         """Let out what a generator yields; return whether there is room for more."""
         runner = self._runner
+        runner.check_storable(event)
         digest = runner.codec.digest(event)
         try:
             return runner.machine.give(delivery, event, digest, runner.clock())
         finally:
             runner.after_input()
+
+    def settle(self, context: Context | None, returned: Any) -> Outputs | None:
+        """What an attempt leaves besides what it returned; all of it can be committed.
+
+        Raises:
+            StateConflictError: it read a key that has changed meanwhile, and wrote it.
+            StateValueError: it leaves something that can't be stored.
+        """
+        outputs = None if context is None else context.settle()
+        if self._runner.scribe is not None:
+            self._runner.check_storable(*emitted(returned, outputs))
+        return outputs
 
     # ---- ends ----------------------------------------------------------------------------------
 

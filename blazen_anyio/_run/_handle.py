@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -82,7 +82,7 @@ class Run(Generic[R]):
     All synchronous methods belong to the event loop's thread.
     """
 
-    def __init__(self, run_id: str, make_runner: Callable[[], Runner]) -> None:
+    def __init__(self, run_id: str, make_runner: Callable[[], Awaitable[Runner]]) -> None:
         self._run_id = run_id
         self._make_runner = make_runner
         self._started: Runner | None = None
@@ -96,7 +96,7 @@ class Run(Generic[R]):
     async def __aenter__(self) -> Run[R]:
         if self._started is not None:
             raise RuntimeError("a run can be entered once; start another with workflow.start()")
-        self._started = self._make_runner()
+        self._started = await self._make_runner()
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(self._started.drive, name=f"run {self._run_id}")
@@ -214,8 +214,21 @@ class Run(Generic[R]):
     def cancel(self) -> None:
         """Cancel the run. Leaving the block waits until everything of it has finished."""
         runner = self._runner
+        runner.cancel_asked = True
         runner.machine.cancel(runner.clock())
         runner.after_input()
+
+    async def flush(self) -> None:
+        """Wait until all that the run has taken and committed so far is in its store.
+
+        So an event from outside is acknowledged: ``run.send_event(event)``, then
+        ``await run.flush()``. A run without a store has nothing to wait for.
+
+        Raises:
+            StoreError: it could not be stored; the run has failed.
+        """
+        if self._runner.scribe is not None:
+            await self._runner.scribe.flush()
 
     async def suspend(self, *, grace: float = 0) -> Snapshot:
         """End the run so that it can go on from the snapshot, perhaps in another process.

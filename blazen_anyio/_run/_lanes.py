@@ -152,14 +152,16 @@ class Lane:
         outputs: Outputs | None = None
         error: BaseException | None = None
         try:
-            if step.plain:
+            if runner.conductor is not None:
+                returned = await runner.conductor.attempt(runner, delivery, context, step)
+            elif step.plain:
                 returned = await step.call((delivery.records[0].event,), context, _NO_RESOURCES)
             else:
                 returned = await runner.attempts.run_body(step, delivery, context)
             if returned is not None and not isinstance(returned, Event):
                 returned = check_returned(step.name, returned)
-            if context is not None:
-                outputs = context.settle()
+            if context is not None or runner.scribe is not None:
+                outputs = runner.attempts.settle(context, returned)
         except BaseException as exc:
             error = exc
         if context is not None:
@@ -169,7 +171,7 @@ class Lane:
             runner.machine.succeeded(delivery, returned, outputs, now)
         else:
             self._report(delivery, error)
-        if runner.machine.wants_attention or runner.parent is not None:
+        if runner.machine.wants_attention or runner.parent or runner.scribe:
             runner.after_input()
         return now
 

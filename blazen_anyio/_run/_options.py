@@ -4,15 +4,39 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
 from .._events import InputRequestEvent
 
-__all__ = ["InputHandler", "RunOptions"]
+if TYPE_CHECKING:
+    from .._context import Context
+    from .._machine import Delivery, RawFact
+    from ._bodies import Body
+    from ._runner import Runner
+
+__all__ = ["Conductor", "InputHandler", "RunOptions"]
 
 InputHandler = Callable[[InputRequestEvent], Awaitable[Any] | Any]
+
+
+class Conductor(Protocol):
+    """Decides in which order the attempts of a run and of its child runs go on, for simulations."""
+
+    def begin(self, runner: Runner) -> Callable[[RawFact], object]:
+        """A run begins; return where its facts go."""
+        ...
+
+    async def attempt(
+        self, runner: Runner, delivery: Delivery, context: Context | None, body: Body
+    ) -> Any:
+        """Run one attempt, in its lane, and return what the step returned."""
+        ...
+
+    async def turn(self, runner: Runner) -> None:
+        """Wait until the run may carry out what is due."""
+        ...
 
 
 def _check_handler(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -28,8 +52,10 @@ class RunOptions:
         input_handler: answers requests, each in a task of its own.
         history: how many facts to keep; 0 for none, ``None`` for all.
         random: numbers from [0, 1), for the jitter of retries.
+        conductor: decides in which order attempts go on; ``None`` leaves that to the event loop.
     """
 
     input_handler: InputHandler | None = attrs.field(default=None, validator=_check_handler)
     history: int | None = 1000
     random: Callable[[], float] = random.random
+    conductor: Conductor | None = None

@@ -60,6 +60,8 @@ class Requests:
             return
         if (why := runner.children.why_closed(request_id)) is not None:
             raise UnknownRequestError(request_id, why)
+        if runner.scribe is not None:
+            runner.codec.encode(response, f"the answer to {request_id}")
         runner.machine.respond(request_id, response, runner.clock())
         runner.after_input()
 

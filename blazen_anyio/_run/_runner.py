@@ -24,10 +24,11 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from .._codec import Codec
 from .._events import Event, InputResponseEvent, LifecycleEvent
 from .._exceptions import NoHandlerError, StepFailedError, WorkflowError, WorkflowFullError
-from .._machine import Cancel, Delivery, Machine, Outcome, RawFact, Show
+from .._machine import Cancel, Child, Delivery, Machine, Outcome, RawFact, Show
 from .._snapshot import Snapshot
 from ._attempts import Attempts
 from ._bodies import Body
+from ._book import Shelf
 from ._children import Children, Forwarding
 from ._failures import without_cancellations
 from ._history import History
@@ -36,6 +37,7 @@ from ._options import RunOptions
 from ._requests import Requests
 from ._resources import Hosts
 from ._runtime import StepRuntime
+from ._scribe import Scribe
 from ._streams import Broadcast
 from ._waiting import Waiting
 
@@ -59,6 +61,7 @@ class Runner:
         hosts: where the resources of the run will be; ``None`` if it has none.
         replacements: what to open instead of resources, for child runs too.
         parent: the run in a step of which this one runs.
+        scribe: has what the run commits stored; ``None`` for a run that is not stored.
 
     Attributes:
         broadcast: the run's streams.
@@ -66,8 +69,10 @@ class Runner:
         stopping: the run's scope is cancelled; no lane is reused any more.
         spare: the lane that is scheduled and has not begun, if any.
         giving_way: how many lanes have given the event loop its turn and will go on.
+        conductor: decides in which order attempts go on, in a simulation.
         ended: set when the run is over and everything of it has finished.
-        suspend_asked: the run ends because its user had it suspended.
+        shelf: where the rows of a stored run are.
+        suspend_asked, cancel_asked: the run ends because its user wanted it to.
     """
 
     def __init__(
@@ -80,14 +85,21 @@ class Runner:
         hosts: Hosts | None,
         replacements: Mapping[Callable[..., object], object],
         parent: Runner | None,
+        scribe: Scribe | None = None,
     ) -> None:
         self.machine = machine
         self.steps = steps
         self.codec = codec
         self.options = options
+        self.conductor = options.conductor
         self.hosts = hosts
         self.replacements = replacements
         self.parent = parent
+        self.scribe = scribe
+        self.shelf = Shelf()
+        if scribe is not None and parent is None:
+            scribe.root, self.shelf = self, scribe.shelf
+        self.path: tuple[str, ...] = () if parent is None else (*parent.path, machine.run_id)
         self.on_asyncio = anyio.get_cancelled_exc_class() is asyncio.CancelledError
         self.clock = _clock(self.on_asyncio)
         self.history = History(options.history)
@@ -104,7 +116,7 @@ class Runner:
         self.ended = anyio.Event()
         self.stopping = False
         self.giving_way = 0
-        self.suspend_asked = False
+        self.suspend_asked = self.cancel_asked = False
         self._context_vars: ContextVars = copy_context()
         self._group: TaskGroup | None = None
         self.spare: Lane | None = None
@@ -115,6 +127,7 @@ class Runner:
         self._broken: WorkflowError | None = None
         self._failure_logged = False
         machine.answers_requests = options.input_handler is not None
+        self._watch = None if self.conductor is None else self.conductor.begin(self)
         self.follow_facts()
 
     # ---- the run -------------------------------------------------------------------------------
@@ -127,11 +140,11 @@ class Runner:
         try:
             # Before any step, whose first part would run all the same.
             await checkpoint_if_cancelled()
-            if self.hosts is None:
-                await self._drive_steps()
+            if self.scribe is None or self.parent is not None:
+                await self._drive_hosted()
             else:
-                async with self.hosts:
-                    await self._drive_steps()
+                async with self.scribe:
+                    await self._drive_hosted()
             if self.machine.outcome == Outcome("cancelled"):
                 # On trio a lane may have met it first, and the group has kept it to itself.
                 await checkpoint_if_cancelled()
@@ -143,6 +156,13 @@ class Runner:
             self._report_late()
             self.broadcast.close()
             self.ended.set()
+
+    async def _drive_hosted(self) -> None:
+        if self.hosts is None:
+            await self._drive_steps()
+        else:
+            async with self.hosts:
+                await self._drive_steps()
 
     async def _drive_steps(self) -> None:
         cancelled: BaseException | None = None
@@ -214,11 +234,16 @@ class Runner:
                 await self._changed.wait()
             now = self.clock()
             if now >= deadline:
+                if self.conductor is not None:
+                    await self.conductor.turn(self)
+                    now = self.clock()
                 machine.tick(now)
                 self.after_input()
 
     def after_input(self) -> None:
         """Carry out what the machine wants after it has been told something."""
+        if self.scribe is not None:
+            self.scribe.take(self)
         if self._group is None:
             return  # not begun yet, and then it will; or over
         machine = self.machine
@@ -307,8 +332,24 @@ class Runner:
             raise NoHandlerError(event, None)
         if not self.machine.has_room(event):
             raise WorkflowFullError(event)
+        self.check_storable(event)
         self.machine.send(event, self.clock())
         self.after_input()
+
+    def check_storable(self, *events: Event) -> None:
+        """See to it that events can be stored, if the run is.
+
+        Raises:
+            StateValueError: one can't.
+        """
+        if self.scribe is not None:
+            self.scribe.check(self, events)
+
+    def shelve(self, record: Child) -> None:
+        """Take the place of a child run among the rows of the run around it."""
+        assert self.parent is not None
+        if self.scribe is not None:
+            self.shelf = self.parent.shelf.child(record.delivery, record.number)
 
     def pause(self) -> None:
         """Stop dispatch, in child runs too."""
@@ -373,6 +414,14 @@ class Runner:
             self.machine.publish = self.history.append
         else:
             self.machine.publish = None
+        if self._watch is not None:
+            self.machine.publish = _both(self.machine.publish, self._watch)
+        if self.scribe is not None and self.scribe.keeps_log:
+            self.machine.publish = _both(self.machine.publish, self._note)
+
+    def _note(self, fact: RawFact) -> None:
+        assert self.scribe is not None
+        self.scribe.note(fact, self.path)
 
     def _publish_fact(self, fact: RawFact) -> None:
         self.history.append(fact)
@@ -418,18 +467,32 @@ class Runner:
             error.others = others
             return
         for other in others:
-            self._log("an error while the run was ending", other)
+            self.log("an error while the run was ending", other)
 
     def log_failure(self) -> None:
         """Log why the run has failed, since something else is raised."""
         outcome = self.machine.outcome
         if outcome is not None and outcome.error is not None and not self._failure_logged:
             self._failure_logged = True
-            self._log("the run failed, and something else is raised", outcome.error)
+            self.log("the run failed, and something else is raised", outcome.error)
 
-    def _log(self, what: str, error: BaseException) -> None:
+    def log(self, what: str, error: BaseException) -> None:
         """Log an error that has no other way to anybody."""
         logger.error("run %s: %s", self.machine.run_id, what, exc_info=error)
+
+
+def _both(
+    sink: Callable[[RawFact], object] | None, watch: Callable[[RawFact], object]
+) -> Callable[[RawFact], object]:
+    """Where facts go that somebody else wants to know, too."""
+    if sink is None:
+        return watch
+
+    def publish(fact: RawFact) -> None:
+        sink(fact)
+        watch(fact)
+
+    return publish
 
 
 def _clock(on_asyncio: bool) -> Callable[[], float]:

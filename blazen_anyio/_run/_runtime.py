@@ -42,6 +42,7 @@ class StepRuntime:
     def send_early(self, delivery: Delivery, event: Event, delay: float) -> None:
         """Let an event of a running attempt out at once."""
         runner = self._runner
+        runner.check_storable(event)
         digest = runner.codec.digest(event)
         try:
             runner.machine.send_early(delivery, event, digest, delay, runner.clock())
@@ -112,4 +113,6 @@ class StepRuntime:
         kept = runner.codec.copy(result, what)
         runner.machine.remember(delivery, key, kept, runner.clock())
         runner.after_input()
+        if runner.scribe is not None:
+            await runner.scribe.flush()
         return result

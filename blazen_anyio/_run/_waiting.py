@@ -68,6 +68,7 @@ class Waiting:
         Raises:
             TimeoutError: no answer came in time.
         """
+        self._runner.check_storable(request)
         digest = self._runner.codec.digest(request)
         ask = partial(self._runner.machine.ask, delivery, request, digest, timeout)
         return await self._until_settled(delivery, _Waiter(), ask)

@@ -8,6 +8,8 @@ agrees.
 
 from __future__ import annotations
 
+from .forms import Saving
+from .rows import write_row
 from .snapshot import Snapshot, requests_in
 
-__all__ = ["Snapshot", "requests_in"]
+__all__ = ["Saving", "Snapshot", "requests_in", "write_row"]

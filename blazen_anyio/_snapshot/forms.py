@@ -38,10 +38,12 @@ class Saving:
     Attributes:
         codec: of the workflow.
         offset: wall-clock time minus the machine's, in seconds.
+        prepared: plain data of events that were written in advance, by the ``id`` of the event.
     """
 
     codec: Codec
     offset: float
+    prepared: dict[int, Any] = attrs.field(factory=dict[int, Any])
 
 
 @attrs.frozen
@@ -145,7 +147,8 @@ def _read_numbers(data: list[int], loading: Loading) -> tuple[int, ...]:
 
 
 def _write_event(value: Event, saving: Saving, label: str) -> Any:
-    return saving.codec.encode_event(value)
+    data = saving.prepared.pop(id(value), None) if saving.prepared else None
+    return saving.codec.encode_event(value) if data is None else data
 
 
 def _read_event(data: Any, loading: Loading) -> Event:

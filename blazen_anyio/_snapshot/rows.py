@@ -18,7 +18,7 @@ from .._codec import Malformed, kind_of, shown, under
 from .._machine.records import StateRow, Tables
 from .forms import ANSWERS, CHILD, NAME, WORKFLOW, Form, Loading, Saving, form_of
 
-__all__ = ["check_tables", "read_tables", "steps_in", "values_in", "write_tables"]
+__all__ = ["check_tables", "read_tables", "steps_in", "values_in", "write_row", "write_tables"]
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "run": (),
@@ -107,7 +107,8 @@ _ALL = tuple(
     _table(name, typing.get_args(hint)[1]) for name, hint in typing.get_type_hints(Tables).items()
 )
 
-_NAMES = frozenset(table.name for table in _ALL)
+_BY_NAME = {table.name: table for table in _ALL}
+_NAMES = frozenset(_BY_NAME)
 
 
 def write_tables(tables: Tables, saving: Saving) -> dict[str, Any]:
@@ -120,6 +121,15 @@ def write_tables(tables: Tables, saving: Saving) -> dict[str, Any]:
         table.name: [_write_row(table, row, saving) for row in getattr(tables, table.name).values()]
         for table in _ALL
     }
+
+
+def write_row(name: str, row: Any, saving: Saving) -> dict[str, Any]:
+    """Write one row of the table ``name``.
+
+    Raises:
+        StateValueError: a value that could not be restored.
+    """
+    return _write_row(_BY_NAME[name], row, saving)
 
 
 def _write_row(table: _Table, row: Any, saving: Saving) -> dict[str, Any]:

@@ -531,7 +531,7 @@ def test_state_and_versions_tell_which_commit_wrote_a_key() -> None:
 
 
 def test_a_runner_is_told_when_it_has_more_to_do_than_to_take_the_next() -> None:
-    machine = Driver(PLAN).machine
+    machine = Machine(PLAN, "run")
     assert not machine.answers_requests
     machine.start(Go(), 0.0)
     assert not machine.wants_attention

@@ -1,0 +1,202 @@
+"""The book of a stored run: what the store holds of it, and the next change as a commit.
+
+The rule: no I/O. The book knows the key and the weight of every live row, run by run down to the
+innermost child, so that a commit costs what it changes: a row, its seal, and the difference that
+makes to the sum in the head.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from .._machine.records import Key
+from .._store import (
+    Commit,
+    Head,
+    HistoryFact,
+    LogEntry,
+    Row,
+    RunSeal,
+    StoredRun,
+    StoredStatus,
+    child_path,
+    row_key,
+)
+
+__all__ = ["Book", "Change", "Shelf"]
+
+_LONGEST_NOTE = 500
+
+
+class Shelf:
+    """The rows of one run: of the outermost one, or of a child run.
+
+    Attributes:
+        path: leads the keys of its rows; empty for the outermost run.
+        weights: what each row weighs, by its key.
+        inner: the shelves of its child runs, by delivery and number.
+    """
+
+    __slots__ = ("inner", "path", "weights")
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path
+        self.weights: dict[str, int] = {}
+        self.inner: dict[tuple[int, int], Shelf] = {}
+
+    def child(self, delivery: int, number: int) -> Shelf:
+        """The shelf of a child run."""
+        shelf = self.inner.get((delivery, number))
+        if shelf is None:
+            shelf = Shelf(child_path(self.path, delivery, number))
+            self.inner[delivery, number] = shelf
+        return shelf
+
+    def key(self, table: str, key: Key) -> str:
+        """The key under which a row of its run is stored."""
+        return row_key(self.path, table, key)
+
+    def keys(self) -> Iterator[str]:
+        """The keys of all its rows, those of child runs too."""
+        yield from self.weights
+        for shelf in self.inner.values():
+            yield from shelf.keys()
+
+
+@attrs.define
+class Change:
+    """What one commit changes, before it is sealed.
+
+    Attributes:
+        shelf: of the run that changes.
+        puts: texts of rows by their keys.
+        removes: keys of rows that go.
+        status, note, clears: see :class:`~blazen_anyio._store.Commit`.
+    """
+
+    shelf: Shelf
+    puts: dict[str, str] = attrs.field(factory=dict[str, str])
+    removes: list[str] = attrs.field(factory=list[str])
+    status: StoredStatus | None = None
+    note: str = ""
+    clears: bool = False
+
+
+class Book:
+    """What a store holds of a run that this process executes.
+
+    Args:
+        run_id: the id of the run.
+        seal: of its records.
+        keep_log: whether commits come with an entry for the log.
+
+    Attributes:
+        shelf: of the outermost run.
+        epoch: of the claim.
+        run: the row about the run, as plain data.
+        completed: the run has completed; nothing but the log changes any more.
+        reopens: the next commit says that the run goes on.
+    """
+
+    def __init__(self, run_id: str, seal: RunSeal, *, keep_log: bool) -> None:
+        self.run_id = run_id
+        self.shelf = Shelf()
+        self.epoch = 1
+        self.run: dict[str, Any] = {}
+        self.completed = False
+        self.reopens = False
+        self._seal = seal
+        self._keep_log = keep_log
+        self._sequence = 0
+        self._sum = 0
+
+    def open(self, run: StoredRun, head: Head, rows: Sequence[Row]) -> None:
+        """Go on with what the store holds, which has been checked."""
+        self.epoch, self._sequence = run.epoch, run.sequence
+        self.run, self._sum = head.run, head.weights
+        self.reopens = run.status != "running"
+        for row in rows:
+            self._shelf_of(row.key).weights[row.key] = self._seal.weight(row.body)
+
+    def _shelf_of(self, key: str) -> Shelf:
+        # The paths before any key of the user's: a state key may hold the same characters.
+        shelf = self.shelf
+        steps = key[: key.index("/")].split(">")[:-1] if "/" in key else []
+        for step in steps:
+            delivery, number = step.split(".")
+            shelf = shelf.child(int(delivery), int(number))
+        return shelf
+
+    def write(self, change: Change, facts: Iterable[HistoryFact] = ()) -> Commit:
+        """Make the next commit.
+
+        Raises:
+            StoreError: a record is too large; the book is of no use any more.
+        """
+        sequence = self._sequence + 1
+        bodies = [(key, self._seal.close(key, sequence, text)) for key, text in change.puts.items()]
+        total = self._seal.total(self._sum + self._place(change, bodies))
+        head = Head(self.run, total).write()
+        entry = self._entry(change, head, facts)
+        commit = Commit(
+            run_id=self.run_id,
+            epoch=self.epoch,
+            sequence=sequence,
+            head=self._seal.close("head", sequence, head),
+            puts=tuple(bodies),
+            removes=tuple(change.removes),
+            status=change.status,
+            note=" ".join(change.note.split())[:_LONGEST_NOTE],
+            clears=change.clears,
+            entry=None if entry is None else self._seal.close("log", sequence, entry),
+        )
+        self._sequence, self._sum = sequence, total
+        return commit
+
+    def _place(self, change: Change, bodies: list[tuple[str, bytes]]) -> int:
+        """Put rows where they belong and take others away; return the difference in weight."""
+        difference = 0
+        if change.clears:
+            difference = -self._sum
+            self.shelf.weights.clear()
+            self.shelf.inner.clear()
+        weights = change.shelf.weights
+        for key in change.removes:
+            difference -= weights.pop(key, 0)
+        for key, body in bodies:
+            weight = self._seal.weight(body)
+            difference += weight - weights.get(key, 0)
+            weights[key] = weight
+        return difference
+
+    def forget(self, shelf: Shelf, delivery: int, number: int) -> list[str]:
+        """A child run is over: the keys of all its rows, which weigh nothing from now on."""
+        inner = shelf.inner.pop((delivery, number), None)
+        if inner is None:
+            return []
+        keys = list(inner.keys())
+        shelf.weights.update((key, weight) for key, weight in _weights(inner))
+        return keys
+
+    def _entry(self, change: Change, head: str, facts: Iterable[HistoryFact]) -> str | None:
+        if not self._keep_log:
+            return None
+        return LogEntry(
+            time=time.time(),
+            head=head,
+            puts=tuple(change.puts.items()),
+            removes=tuple(change.removes),
+            clears=change.clears,
+            status=change.status,
+            facts=tuple(facts),
+        ).write()
+
+
+def _weights(shelf: Shelf) -> Iterator[tuple[str, int]]:
+    yield from shelf.weights.items()
+    for inner in shelf.inner.values():
+        yield from _weights(inner)

@@ -1,0 +1,75 @@
+"""Recovery: several runs side by side, each of which ends for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import anyio
+import attrs
+
+from .._exceptions import RunBusyError
+from ._failures import without_cancellations
+from ._outcomes import outcome_of
+from ._runner import Runner
+
+__all__ = ["RecoveredRun", "run_each"]
+
+R = TypeVar("R", covariant=True)
+
+
+@attrs.frozen
+class RecoveredRun(Generic[R]):
+    """How a run that was taken up has ended.
+
+    Attributes:
+        run_id: the id of the run.
+        result: what it returned; ``None`` if it did not.
+        error: what it raised instead: why it failed, or what it waits for.
+    """
+
+    run_id: str
+    result: R | None = None
+    error: Exception | None = None
+
+
+async def run_each(
+    run_ids: Sequence[str],
+    take_up: Callable[[str], Awaitable[Runner]],
+    max_runs: int,
+) -> list[RecoveredRun[Any]]:
+    """Run each to its end, ``max_runs`` at a time; one that somebody executes is left out.
+
+    Args:
+        run_ids: of the runs, in the order in which they begin and are returned.
+        take_up: makes the runner of one.
+        max_runs: how many at a time.
+
+    Raises:
+        BaseException: what is no failure of one run: a cancellation, Ctrl-C.
+    """
+    recovered: dict[str, RecoveredRun[Any]] = {}
+    limiter = anyio.CapacityLimiter(max_runs)
+
+    async def run(run_id: str) -> None:
+        async with limiter:
+            try:
+                runner = await take_up(run_id)
+                runner.machine.close(runner.clock())
+                await runner.drive()
+                recovered[run_id] = RecoveredRun(run_id, result=outcome_of(runner))
+            except RunBusyError:
+                pass
+            except Exception as error:
+                recovered[run_id] = RecoveredRun(run_id, error=error)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for run_id in run_ids:
+                group.start_soon(run, run_id, name=f"recovery of run {run_id}")
+    except BaseExceptionGroup as errors:
+        failure = without_cancellations(errors)
+        if failure is None:
+            raise
+        raise failure from None
+    return [recovered[run_id] for run_id in run_ids if run_id in recovered]

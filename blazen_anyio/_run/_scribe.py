@@ -1,0 +1,363 @@
+"""The scribe: has what a stored run commits made durable, in order, and reports it to the machines.
+
+One scribe serves the outermost run and all its child runs. What a machine commits is written down
+as rows at once, before anything can change it, and queued; one task hands the queue to the store,
+all that has come together at a time. With durability ``"sync"`` the machine's gate holds the
+effects of a commit back until then; with ``"async"`` they are not waited for before the end.
+
+The task is shielded: what was committed is stored even if the run is being cancelled. If the store
+fails, the run fails with its error and nothing more is stored; what was stored can be resumed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+import attrs
+
+from .._codec import canonical
+from .._events import Event
+from .._exceptions import RunLostError, StateValueError, StoreError, WorkflowError
+from .._machine import Delta, Outcome, RawFact
+from .._machine.records import ChildRow, Key, TableName
+from .._snapshot import Saving, write_row
+from .._store import RESULT, Commit, HistoryFact, Store
+from ._book import Book, Change, Shelf
+from ._groups import leave_group
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from ._runner import Runner
+
+__all__ = ["Durability", "Scribe"]
+
+Durability = Literal["sync", "async"]
+"""``"sync"``: what a step emitted is not acted on before it is stored. ``"async"``: it is stored
+soon and in order; a crash may repeat more and loses nothing that was acknowledged."""
+
+
+@attrs.frozen
+class _Written:
+    """A commit in the queue: whose it is, and the machine's own number of it; 0 for none."""
+
+    commit: Commit
+    runner: Runner | None
+    sequence: int
+
+
+class Scribe:
+    """Keeps the store up to date with one run and its child runs.
+
+    Args:
+        store: where.
+        book: what the store holds of the run.
+        durability: see :data:`Durability`.
+        abandoned: the process that executed the run before has died.
+        rewrites: what the store holds is to be replaced by the run as it was restored.
+
+    Attributes:
+        gated: whether the machines wait for their commits.
+        abandoned, rewrites: see above.
+        root: the outermost run.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        book: Book,
+        durability: Durability,
+        *,
+        abandoned: bool = False,
+        rewrites: bool = False,
+    ) -> None:
+        self._store = store
+        self._book = book
+        self.gated = durability == "sync"
+        self.abandoned = abandoned
+        self.rewrites = rewrites
+        self.root: Runner | None = None
+        self._queue: deque[_Written] = deque()
+        self._facts: list[HistoryFact] = []
+        self._taken = 0
+        self._stored = 0
+        self._error: StoreError | None = None
+        self._closing = False
+        self._stirred = anyio.Event()
+        self._progress = anyio.Event()
+        self._group: TaskGroup | None = None
+        self._savings: dict[Runner, Saving] = {}
+
+    @property
+    def shelf(self) -> Shelf:
+        """Where the rows of the outermost run are."""
+        return self._book.shelf
+
+    # ---- writing down --------------------------------------------------------------------------
+
+    def take(self, runner: Runner) -> None:
+        """Write down what a machine has committed, and queue it."""
+        deltas = runner.machine.deltas
+        while deltas:
+            delta = deltas.popleft()
+            if self._error is not None:
+                continue
+            try:
+                self._put(self._change(runner, delta), runner, delta.sequence)
+            except WorkflowError as error:
+                self._fail(_as_store_error(error))
+        # What was written in advance is known by the id of an object, which may be gone by now.
+        self._saving(runner).prepared.clear()
+
+    def _put(self, change: Change, runner: Runner | None, sequence: int) -> None:
+        facts, self._facts = self._facts, []
+        self._queue.append(_Written(self._book.write(change, facts), runner, sequence))
+        self._taken += 1
+        self._stirred.set()
+
+    def _change(self, runner: Runner, delta: Delta) -> Change:
+        change = Change(runner.shelf)
+        if delta.stop is not None and runner.parent is None:
+            self._book.completed, self._book.run = True, {}
+            change.status, change.clears = "completed", True
+            change.puts[RESULT] = canonical(runner.codec.encode_event(delta.stop))
+            return change
+        saving = self._saving(runner)
+        for table, key in delta.removes:
+            change.removes.append(runner.shelf.key(table, key))
+            if table == "children":
+                change.removes += self._forget_child(runner, key)
+        for table, key, row in delta.puts:
+            self._put_row(change, runner, table, key, row, saving)
+        if self._book.reopens:
+            self._book.reopens = False
+            change.status = "running"
+        return change
+
+    def _put_row(
+        self,
+        change: Change,
+        runner: Runner,
+        table: TableName,
+        key: Key,
+        row: Any,
+        saving: Saving,
+    ) -> None:
+        if table == "children":
+            row = self._without_stored(change, runner, key, row)
+        data = write_row(table, row, saving)
+        if table == "run" and runner.parent is None:
+            self._book.run = data
+        else:
+            change.puts[runner.shelf.key(table, key)] = canonical(data)
+
+    def _without_stored(self, change: Change, runner: Runner, key: Any, row: ChildRow) -> ChildRow:
+        """A child run's row, without what its own rows say; with the result it needs no others."""
+        if row.result is not None:
+            change.removes += self._forget_child(runner, key)
+        elif row.saved is not None and key in runner.shelf.inner:
+            return attrs.evolve(row, saved=None)
+        return row
+
+    def _forget_child(self, runner: Runner, key: Any) -> list[str]:
+        return self._book.forget(runner.shelf, *key)
+
+    def _saving(self, runner: Runner) -> Saving:
+        saving = self._savings.get(runner)
+        if saving is None:
+            offset = time.time() - runner.clock()
+            saving = self._savings[runner] = Saving(runner.codec, offset)
+        return saving
+
+    def adopt(self, runner: Runner) -> None:
+        """Write down a run that is not in the store as it is: from a snapshot, or renamed.
+
+        Its child runs stay as they are until they go on.
+        """
+        tables = runner.machine.snapshot(runner.clock())
+        saving, change = self._saving(runner), Change(runner.shelf)
+        change.removes += runner.shelf.weights
+        for table in attrs.fields_dict(type(tables)):
+            for key, row in getattr(tables, table).items():
+                self._put_row(change, runner, table, key, row, saving)  # type: ignore[arg-type]
+        change.removes = [key for key in change.removes if key not in change.puts]
+        self._put(change, None, 0)
+
+    def check(self, runner: Runner, events: Iterable[Event]) -> None:
+        """See to it that events can be stored, before anything is committed.
+
+        Raises:
+            StateValueError: one can't; it names the event type and the field.
+        """
+        prepared = self._saving(runner).prepared
+        prepared.clear()
+        for event in events:
+            prepared[id(event)] = runner.codec.encode_event(event)
+
+    def forget(self, runner: Runner) -> None:
+        """A child run is over, however it ended."""
+        self._savings.pop(runner, None)
+
+    # ---- facts ---------------------------------------------------------------------------------
+
+    @property
+    def keeps_log(self) -> bool:
+        """Whether facts are wanted."""
+        return self._store.keep_log
+
+    def note(self, fact: RawFact, path: tuple[str, ...]) -> None:
+        """Note a fact for the next entry of the log."""
+        kind, when, step, event_type, attempt, duration, error = fact
+        wall = when + time.time() - anyio.current_time()
+        self._facts.append(
+            HistoryFact(kind, wall, step, event_type, attempt, duration, error, path)
+        )
+
+    # ---- the store -----------------------------------------------------------------------------
+
+    async def create(self, runner: Runner) -> bool:
+        """Begin the run in the store with all that it has committed; false if it is there.
+
+        Raises:
+            StoreError: the store failed.
+        """
+        self.take(runner)
+        if self._error is not None:
+            raise self._error
+        first, *_ = self._queue
+        if not await self._store.create(runner.machine.plan.name, first.commit):
+            return False
+        self._queue.popleft()
+        self._stored += 1
+        self._report([first])
+        return True
+
+    async def __aenter__(self) -> Scribe:
+        """Begin to store what is queued."""
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._work, name="scribe")
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Store what is left, and how the run has ended; then give the run back."""
+        assert self._group is not None
+        error = exc_info[1]
+        assert error is None or isinstance(error, BaseException)
+        self._closing = True
+        self._end()
+        self._stirred.set()
+        await leave_group(self._group, error)
+
+    async def flush(self) -> None:
+        """Wait until everything committed so far is durable.
+
+        Raises:
+            StoreError: it could not be stored.
+        """
+        wanted = self._taken
+        while self._stored < wanted and self._error is None:
+            await self._progress.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def _work(self) -> None:
+        # Shielded: what is queued has been committed. It ends with the run.
+        with anyio.CancelScope(shield=True):
+            try:
+                while self._error is None and (self._queue or not self._closing):
+                    await self._store_some()
+            finally:
+                await self._give_back()
+
+    async def _store_some(self) -> None:
+        if not self._queue:
+            self._stirred = anyio.Event()
+            with anyio.move_on_after(None if self._store.lease is None else self._store.lease / 3):
+                await self._stirred.wait()
+        batch = list(self._queue)
+        self._queue.clear()
+        try:
+            if batch:
+                await self._store.commit([written.commit for written in batch])
+            elif not self._closing:
+                await self._store.renew(self._book.run_id, self._book.epoch)
+        except Exception as error:
+            self._fail(_as_store_error(error))
+            return
+        self._stored += len(batch)
+        self._report(batch)
+
+    def _report(self, batch: list[_Written]) -> None:
+        """Tell the machines which of their commits are durable, and those who wait for it."""
+        progress, self._progress = self._progress, anyio.Event()
+        progress.set()
+        last = {each.runner: each.sequence for each in batch if each.runner is not None}
+        if self.gated:
+            for runner, sequence in last.items():
+                runner.machine.committed(sequence, runner.clock())
+            for runner in last:
+                runner.after_input()
+
+    def _fail(self, error: StoreError) -> None:
+        """The store has failed: nothing more can be stored, and the run fails."""
+        # A run that did not wait for its commits may have completed with what is not stored.
+        overrule = not self.gated and self._stored < self._taken
+        self._error = error
+        self._queue.clear()
+        self._progress.set()
+        if self.root is not None:
+            self.root.machine.fail(error, self.root.clock(), overrule=overrule)
+            self.root.after_input()
+
+    async def _give_back(self) -> None:
+        if isinstance(self._error, RunLostError):
+            return
+        try:
+            await self._store.release(self._book.run_id, self._book.epoch)
+        except Exception as error:
+            if self._error is None and self.root is not None:
+                self.root.log("the store could not give the run back", error)
+
+    def _end(self) -> None:
+        """Queue how the run has ended, if it is not to be taken up again by itself."""
+        runner = self.root
+        assert runner is not None
+        self.take(runner)
+        if self._error is not None or self._book.completed:
+            if self._facts and self._error is None:
+                self._put(Change(self._book.shelf), None, 0)
+            return
+        outcome = runner.machine.outcome
+        change = Change(self._book.shelf)
+        if outcome is not None:
+            self._describe(change, runner, outcome)
+        if change.status is not None or self._facts:
+            self._book.run["active"] = runner.machine.active_time(runner.clock())
+            self._put(change, None, 0)
+
+    def _describe(self, change: Change, runner: Runner, outcome: Outcome) -> None:
+        if outcome.kind == "failed" and outcome.error is not None:
+            change.status = "failed"
+            change.note = f"{type(outcome.error).__qualname__}: {outcome.error}"
+        elif outcome.kind == "suspended":
+            asked = [request.prompt for request in runner.requests.open()]
+            change.status = "suspended"
+            change.note = f"waits for an answer to: {'; '.join(asked)}" if asked else ""
+        elif outcome.kind == "cancelled" and runner.cancel_asked:
+            change.status = "cancelled"
+
+
+def _as_store_error(error: Exception) -> StoreError:
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, StateValueError):
+        wrapped = StoreError(f"what the run has committed can't be stored: {error}")
+    else:
+        wrapped = StoreError(f"the store failed with {type(error).__name__}: {error}")
+    wrapped.__cause__ = error
+    return wrapped
