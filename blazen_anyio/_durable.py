@@ -14,10 +14,11 @@ from typing import Any
 import anyio
 import attrs
 
-from ._events import Event, StopEvent
+from ._events import Event
 from ._exceptions import (
     DefinitionError,
     RunCancelledError,
+    RunEndedError,
     SnapshotError,
     StoreError,
     WorkflowError,
@@ -45,6 +46,7 @@ __all__ = [
     "Source",
     "StoredMisfit",
     "adopt",
+    "apply",
     "begin",
     "fork",
     "misfits",
@@ -288,9 +290,7 @@ def _completed(launcher: Launcher, stored: _Stored, given: Given, changes: Chang
     run, name = stored.run, launcher.graph.name
     if changes.renames.get(run.workflow, run.workflow) != name:
         raise SnapshotError(f"run {run.run_id!r} is of workflow {run.workflow!r}, not of {name!r}")
-    data = json.loads(stored.texts[RESULT])
-    stop = launcher.codec.decode_event(data, "$.result", changes.renames)
-    assert isinstance(stop, StopEvent)
+    stop = launcher.stop_event(json.loads(stored.texts[RESULT]), changes.renames)
     machine = Machine.completed(launcher.graph.plan, run.run_id, stop)
     return launcher.completed(machine, given)
 
@@ -304,6 +304,54 @@ async def _read(store: Store, run_id: str) -> _Stored:
 
 def _missing(run_id: str) -> StoreError:
     return StoreError(f"there is no run {run_id!r} in the store")
+
+
+# ---- steering from outside -----------------------------------------------------------------------
+
+
+async def apply(
+    launcher: Launcher,
+    store: Store,
+    run_id: str,
+    changes: Changes,
+    act: Callable[[Runner], None],
+) -> None:
+    """Do something to a stored run that nobody executes, without executing it.
+
+    It is taken up, told, and put down as suspended; a step never begins. If what is done to it is
+    refused, nothing has changed in the store but its epoch.
+
+    Raises:
+        RunBusyError: somebody executes it.
+        RunEndedError: it has ended.
+        SnapshotError: it does not fit the workflow.
+        StoreError: there is none, it was altered, or the store failed.
+    """
+    stored = await store.load(run_id)
+    if stored is not None and stored.status in ("completed", "failed", "cancelled"):
+        raise _ended(stored)
+    runner = await take_up(launcher, store, run_id, "async", Given(), changes)
+    scribe, machine = runner.scribe, runner.machine
+    if scribe is None:
+        raise RunEndedError(f"run {run_id!r} has ended: completed")
+    try:
+        if machine.outcome is None:  # what a dead process had begun may have failed it
+            act(runner)
+        machine.suspend(runner.clock())
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await scribe.give_back()
+        raise
+    async with scribe:
+        pass  # it stores what is queued, and gives the run back
+    await scribe.flush()
+    if machine.outcome is not None and machine.outcome.error is not None:
+        raise machine.outcome.error
+
+
+def _ended(run: StoredRun) -> RunEndedError:
+    hint = "" if run.status == "completed" else "; resume_from goes on with it all the same"
+    return RunEndedError(f"run {run.run_id!r} has ended: {run.status}{hint}")
 
 
 # ---- looking through a store ---------------------------------------------------------------------

@@ -217,6 +217,9 @@ class LifecycleEvent(Event, event_type="blazen::LifecycleEvent"):
         duration: seconds an attempt took, where one has ended.
         attempt: which attempt, counted from 1, where a step is concerned.
         error: the qualified type name of the exception, where something failed.
+        invocation: the number of the invocation concerned, the same on every attempt.
+        cause: the number of the invocation that emitted the event concerned; 0 for one from
+            outside, ``None`` where that is not known.
     """
 
     kind: str
@@ -225,6 +228,8 @@ class LifecycleEvent(Event, event_type="blazen::LifecycleEvent"):
     duration: float | None = None
     attempt: int | None = None
     error: str | None = None
+    invocation: int | None = None
+    cause: int | None = None
 
 
 CONTROL_EVENTS: tuple[type[Event], ...] = (

@@ -14,11 +14,12 @@ import anyio
 import attrs
 
 from ._codec import Codec
-from ._events import Event, StartEvent
+from ._events import Event, StartEvent, StopEvent
 from ._exceptions import DefinitionError, NoHandlerError, SnapshotError, UnknownRequestError
 from ._graph import Graph
 from ._machine import Child, Machine
 from ._machine.records import Tables
+from ._observer import Observer
 from ._run import Body, Hosts, InputHandler, Runner, RunOptions, Scribe
 from ._snapshot import Snapshot
 
@@ -108,7 +109,7 @@ class Launcher:
         return event
 
     def _start_event(self, fields: Mapping[str, Any]) -> Event:
-        kind = self._start_type()
+        kind = self.start_type()
         if kind is StartEvent:
             return StartEvent(data=dict(fields))
         names = [field.alias for field in attrs.fields(cast("Any", kind))]
@@ -125,7 +126,7 @@ class Launcher:
                 f"workflow {self.graph.name!r} starts with {kind.__qualname__}({known}): {error}"
             ) from error
 
-    def _start_type(self) -> type[Event]:
+    def start_type(self) -> type[Event]:
         """The type that keyword arguments fill: the one start event, else the one first event."""
         starts = [kind for kind in self.graph.starts if isinstance(kind, type)]
         typed = [kind for kind in starts if issubclass(kind, StartEvent)] or starts
@@ -202,8 +203,21 @@ class Launcher:
             steps=[body.name for body in self.bodies],
         )
 
+    def stop_event(self, data: Any, renames: Mapping[str, str]) -> StopEvent:
+        """Read the stop event of a run of this workflow, as it was written down.
+
+        Raises:
+            SnapshotError: it is not one, or of a class that is not known.
+        """
+        event = self.codec.decode_event(data, "$.result", renames)
+        if not isinstance(event, StopEvent):
+            raise SnapshotError(f"expected a StopEvent, not {type(event).__qualname__}", "$.result")
+        return event
+
     @staticmethod
     def _go_on(runner: Runner) -> None:
+        if runner.watch is not None:
+            runner.watch.resumed = True
         abandoned = runner.scribe is not None and runner.scribe.abandoned
         runner.machine.go_on(runner.clock(), abandoned=abandoned)
 
@@ -242,8 +256,9 @@ class Launcher:
     # ---- inside --------------------------------------------------------------------------------
 
     def completed(self, machine: Machine, given: Given) -> Runner:
-        """Make the runner of a run that has completed already."""
-        return self._runner(machine, given)
+        """Make the runner of a run that has completed already, with nothing to watch."""
+        options = attrs.evolve(given.options or self.options, observers=())
+        return self._runner(machine, attrs.evolve(given, options=options))
 
     def _runner(self, machine: Machine, given: Given) -> Runner:
         options, parent = given.options or self.options, given.parent
@@ -256,6 +271,7 @@ class Launcher:
                 history=0,
                 random=parent.options.random,
                 conductor=parent.options.conductor,
+                observers=_together(parent.options.observers, options.observers),
             )
         return Runner(
             machine,
@@ -293,6 +309,11 @@ class Launcher:
                 ],
             )
         return hosts
+
+
+def _together(outer: tuple[Observer, ...], own: tuple[Observer, ...]) -> tuple[Observer, ...]:
+    """The observers of a child run: an observer of both is told once."""
+    return (*outer, *(each for each in own if all(each is not other for other in outer)))
 
 
 _OPTIONS = frozenset({"run_id", "store", "durability", "input_handler", "resources"})

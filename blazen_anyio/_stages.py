@@ -16,6 +16,7 @@ import attrs
 from ._context import Context
 from ._events import Event, StartEvent, StopEvent
 from ._exceptions import DefinitionError
+from ._numbers import check_count
 from ._steps import StepFunction, step
 from ._workflow import Workflow
 
@@ -23,6 +24,10 @@ __all__ = ["Parallel", "Results", "Stage", "pipeline"]
 
 Results = Mapping[str, Any]
 """The results so far: the pipeline's start event as ``"start"``, then each stage's by name."""
+
+
+def _check_max_runs(instance: object, attribute: attrs.Attribute[int], value: object) -> None:
+    check_count("Stage(max_runs=...)", value)
 
 
 @attrs.frozen
@@ -39,6 +44,10 @@ class Stage:
         again: whether it runs once more, asked after each run, with the latest result among the
             results.
         max_runs: how often it may run; with ``again`` at its bound the pipeline goes on.
+
+    Raises:
+        TypeError: ``workflow`` is none, or ``max_runs`` no whole number.
+        ValueError: ``max_runs`` is less than 1.
     """
 
     name: str
@@ -46,7 +55,7 @@ class Stage:
     input: Callable[[Results], Event] | None = attrs.field(default=None, kw_only=True)
     when: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
     again: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
-    max_runs: int = attrs.field(default=10, kw_only=True, validator=attrs.validators.ge(1))
+    max_runs: int = attrs.field(default=10, kw_only=True, validator=_check_max_runs)
 
     def is_skipped(self, results: Results) -> bool:
         """Whether it does not run at all."""

@@ -16,6 +16,7 @@ from ._durable import (
     Source,
     StoredMisfit,
     adopt,
+    apply,
     begin,
     fork,
     misfits,
@@ -27,6 +28,7 @@ from ._graph import Graph, build
 from ._launch import Given, Launcher, Replacements
 from ._machine import Child
 from ._numbers import check_count
+from ._observer import Observer
 from ._retry import Retry
 from ._run import (
     Body,
@@ -79,6 +81,7 @@ class Workflow(Generic[R]):
         max_recoveries: how many failures in one line of causes error steps may handle.
         max_deliveries: how often an event may be handed to a step in processes that died, before
             it counts as failed with an :class:`AttemptLostError`; ``None`` for no limit.
+        observers: are told what runs and their child runs do; see :class:`Observer`.
 
     Raises:
         DefinitionError: with every problem that was found.
@@ -117,6 +120,7 @@ class Workflow(Generic[R]):
         history: int | None = 1000,
         max_recoveries: int = 100,
         max_deliveries: int | None = 10,
+        observers: Sequence[Observer] = (),
     ) -> None: ...
 
     @overload
@@ -137,6 +141,7 @@ class Workflow(Generic[R]):
         history: int | None = 1000,
         max_recoveries: int = 100,
         max_deliveries: int | None = 10,
+        observers: Sequence[Observer] = (),
     ) -> None: ...
 
     def __init__(
@@ -156,11 +161,12 @@ class Workflow(Generic[R]):
         history: int | None = 1000,
         max_recoveries: int = 100,
         max_deliveries: int | None = 10,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self._graph = build(
             name,
             steps,
-            problems=_problems_of_runs(input_handler, lanes, history),
+            problems=_problems_of_runs(input_handler, lanes, history, observers),
             stop=StopEvent if stop is None else stop,
             timeout=timeout,
             max_concurrency=max_concurrency,
@@ -175,7 +181,9 @@ class Workflow(Generic[R]):
             graph=self._graph,
             bodies=tuple(Body.of(step, lanes=lanes) for step in self._graph.steps),
             codec=Codec(self._graph.events, types),
-            options=RunOptions(input_handler=input_handler, history=history),
+            options=RunOptions(
+                input_handler=input_handler, history=history, observers=tuple(observers)
+            ),
         )
 
     def __repr__(self) -> str:
@@ -413,6 +421,53 @@ class Workflow(Generic[R]):
         id = checked_run_id(new_run_id)
         return Run(id, partial(fork, self._launcher, store, source, id, durability, given, changes))
 
+    async def send_to(self, store: Store, run_id: str, event: Event) -> None:
+        """Give an event from outside to a stored run that nobody executes; it is not executed.
+
+        The event is in the store when this returns. The run handles it when it is resumed.
+
+        Args:
+            store: keeps the run.
+            run_id: its id.
+            event: as for ``run.send_event``.
+
+        Raises:
+            NoHandlerError: no step accepts it.
+            UnknownRequestError: it answers a request that is not open.
+            WorkflowFullError: a step that accepts it has ``max_pending`` deliveries waiting.
+            StateValueError: it can't be stored.
+            RunBusyError: somebody executes the run, and only who does can give it an event.
+            RunEndedError: the run has ended.
+            StoreError: there is no such run, a record was altered, or the store failed.
+        """
+        if not isinstance(event, Event):
+            raise TypeError(f"send_to takes an event, not {type(event).__qualname__}")
+        id = checked_run_id(run_id)
+        await apply(
+            self._launcher, store, id, Changes(), lambda runner: runner.send_from_outside(event)
+        )
+
+    async def respond_to(self, store: Store, run_id: str, request_id: str, response: Any) -> None:
+        """Answer a request of a stored run that nobody executes; it is not executed.
+
+        The answer is in the store when this returns. The run goes on with it when it is resumed.
+
+        Args:
+            store: keeps the run.
+            run_id: its id.
+            request_id: of one of its open requests.
+            response: as for ``run.respond_to_input``.
+
+        Raises:
+            UnknownRequestError: no such request is open; ``reason`` says why.
+            StateValueError: the answer can't be stored.
+            RunBusyError: somebody executes the run, and only who does can answer.
+            RunEndedError: the run has ended.
+            StoreError: there is no such run, a record was altered, or the store failed.
+        """
+        id, changes = checked_run_id(run_id), Changes(responses={request_id: response})
+        await apply(self._launcher, store, id, changes, lambda runner: None)
+
     async def check(
         self,
         store: Store,
@@ -514,6 +569,14 @@ class Workflow(Generic[R]):
         """Make the runner of a child run; see :meth:`Launcher.child`."""
         return self._launcher.child(parent, record, event)
 
+    def read_result(self, data: Any, renames: Mapping[str, str]) -> StopEvent:
+        """Read the stop event of a run of this workflow, as it was written down.
+
+        Raises:
+            SnapshotError: it is not one, or of a class that is not known.
+        """
+        return self._launcher.stop_event(data, renames)
+
     # ---- inside --------------------------------------------------------------------------------
 
     async def _begin(
@@ -543,13 +606,18 @@ class Workflow(Generic[R]):
             )
 
 
-def _problems_of_runs(input_handler: object, lanes: object, history: object) -> list[str]:
+def _problems_of_runs(
+    input_handler: object, lanes: object, history: object, observers: Sequence[object]
+) -> list[str]:
     """Check the options that only runs use."""
     problems: list[str] = []
     if input_handler is not None and not callable(input_handler):
         problems.append(f"input_handler= takes a function of the request, not {input_handler!r}")
     if not isinstance(lanes, bool):
         problems.append(f"lanes= is True or False, not {lanes!r}")
+    for observer in observers:
+        if not isinstance(observer, Observer):
+            problems.append(f"observers= takes instances of Observer, not {observer!r}")
     if history is not None:
         try:
             check_count("history=", history, least=0)

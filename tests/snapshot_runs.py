@@ -10,7 +10,7 @@ from typing import Any
 
 from codec_values import CODEC, Box, Colour, Holding, Point, Typed
 
-from blazen_anyio._events import InputRequestEvent, StepFailed, StopEvent
+from blazen_anyio._events import InputRequestEvent, StepFailed
 from blazen_anyio._machine.records import (
     ChildRow,
     DeliveryRow,
@@ -26,6 +26,7 @@ from blazen_anyio._machine.records import (
 )
 from blazen_anyio._snapshot import Snapshot
 
+STOPPED = {"type": "blazen::StopEvent", "fields": {"result": 1}}
 STEPS = ("split", "work", "gather", "ask")
 
 
@@ -101,7 +102,7 @@ def tables() -> Tables:
                 delivery=10, number=0, workflow="child", digest="d", saved=child_data()
             ),
             (10, 1): ChildRow(
-                delivery=10, number=1, workflow="child", digest="e", result=StopEvent(result=1)
+                delivery=10, number=1, workflow="child", digest="e", result=STOPPED
             ),
         },
         state={

@@ -13,7 +13,7 @@ from blazen_anyio._run._history import History
 
 
 def raw(number: int) -> RawFact:
-    return ("step_started", float(number), f"step{number}", "app.Work", 1, None, None)
+    return ("step_started", float(number), f"step{number}", "app.Work", 1, None, None, number, 0)
 
 
 def filled(count: int, maxlen: int | None = None) -> History:
@@ -25,7 +25,7 @@ def filled(count: int, maxlen: int | None = None) -> History:
 
 def test_facts_are_typed_when_they_are_read() -> None:
     history = History()
-    history.append(("step_failed", 2.5, "fetch", "app.Fetch", 2, 0.5, "builtins.OSError"))
+    history.append(("step_failed", 2.5, "fetch", "app.Fetch", 2, 0.5, "builtins.OSError", 7, 3))
     assert history[0] == Fact(
         sequence=0,
         kind="step_failed",
@@ -35,6 +35,8 @@ def test_facts_are_typed_when_they_are_read() -> None:
         attempt=2,
         duration=0.5,
         error="builtins.OSError",
+        invocation=7,
+        cause=3,
     )
 
 

@@ -467,11 +467,6 @@ class TestContent:
                 "$.requests[1].event",
                 "expected an InputRequestEvent",
             ),
-            (
-                put("children", 1, "result", {"type": "blazen::StartEvent", "fields": {}}),
-                "$.children[1].result",
-                "expected a StopEvent",
-            ),
         ],
     )
     def test_that_is_malformed_inside_values_is_refused_with_its_path(

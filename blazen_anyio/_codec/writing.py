@@ -26,7 +26,12 @@ _TEXT_ONLY = frozenset({str})
 
 def canonical(data: Any, *, sort_keys: bool = False) -> str:
     """Write plain data as JSON in the one form that digests are made of."""
-    return json.dumps(data, separators=(",", ":"), sort_keys=sort_keys, allow_nan=False)
+    return _SORTED.encode(data) if sort_keys else _PLAIN.encode(data)
+
+
+# Made once: ``json.dumps`` would make one at every call.
+_PLAIN = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_SORTED = json.JSONEncoder(separators=(",", ":"), allow_nan=False, sort_keys=True)
 
 
 class Writer:

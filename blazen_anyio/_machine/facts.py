@@ -21,6 +21,8 @@ FactKind = Literal[
     "step_failed",
     "step_timed_out",
     "step_cancelled",
+    "step_waiting",
+    "step_continued",
     "input_requested",
     "input_received",
     "run_paused",
@@ -32,7 +34,15 @@ FactKind = Literal[
 ]
 
 RawFact = tuple[
-    FactKind, float, "str | None", "str | None", "int | None", "float | None", "str | None"
+    FactKind,
+    float,
+    "str | None",
+    "str | None",
+    "int | None",
+    "float | None",
+    "str | None",
+    "int | None",
+    "int | None",
 ]
 
 
@@ -49,6 +59,10 @@ class Fact:
         attempt: which attempt, counted from 1, where a step is concerned.
         duration: seconds an attempt took, where one has ended.
         error: the qualified type name of the exception, where something failed.
+        invocation: the number of the invocation concerned, the same on every attempt and after a
+            resume; of a request, that of the invocation that waits for the answer inside its step.
+        cause: the number of the invocation that emitted the event concerned, the first of several;
+            0 for one from outside, ``None`` where that is not known.
     """
 
     sequence: int
@@ -59,3 +73,5 @@ class Fact:
     attempt: int | None = None
     duration: float | None = None
     error: str | None = None
+    invocation: int | None = None
+    cause: int | None = None

@@ -90,6 +90,8 @@ class Handling:
                     delivery.attempts + 1,
                     None,
                     None,
+                    delivery.id,
+                    delivery.cause,
                 )
             )
         return delivery
@@ -187,7 +189,9 @@ class Handling:
         self._life.end_attempt(delivery)
         if ledger.publish is not None:
             self._life.tell_step("step_completed", delivery, now)
-            ledger.tell(("event_routed", now, None, event.event_type, None, None, None))
+            ledger.tell(
+                ("event_routed", now, None, event.event_type, None, None, None, None, delivery.id)
+            )
         branch, recoveries = delivery.branch, delivery.recoveries
         record = ledger.new_record(event, delivery.id, 0, scope, branch, recoveries)
         if gathered is not None:

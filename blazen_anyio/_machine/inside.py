@@ -157,10 +157,12 @@ class Inside:
         self._ledger.touch_child(child)
         self._life.commit(now)
 
-    def end_child(self, child: Child, result: StopEvent, now: float) -> None:
-        """A child run has completed."""
+    def end_child(
+        self, child: Child, result: StopEvent, write: Callable[[], Any], now: float
+    ) -> None:
+        """A child run has completed; ``write`` makes plain data of its stop event."""
         self._life.account(now)
-        child.result = result
+        child.result, child.write_result = result, write
         self._ledger.touch_child(child)
         self._life.commit(now)
 

@@ -54,9 +54,12 @@ class Ledger:
     """The live data of one run.
 
     Attributes:
-        news: kind, step and event type of facts about the change under way, told when it is closed.
+        news: facts about the change under way, told when it is closed: kind, step, event type,
+            invocation and cause.
         ending: how the run ends; decided, though perhaps not durable yet. The first one counts.
         outcome: how the run has ended.
+        carrier: what observers left with the run.
+        on_drop: told of a delivery that counts no more while the runner does not have it.
     """
 
     def __init__(self, plan: Plan, *, journaled: bool, gated: bool) -> None:
@@ -75,7 +78,7 @@ class Ledger:
         self.drained: list[tuple[int, Scope]] = []
         self.ending: Outcome | None = None
         self.outcome: Outcome | None = None
-        self.news: deque[tuple[FactKind, str | None, str]] = deque()
+        self.news: deque[tuple[FactKind, str | None, str, int | None, int | None]] = deque()
         self.orders: deque[Order] = deque()
         self.deltas: deque[Delta] = deque()
         self.sequence = 0
@@ -83,7 +86,9 @@ class Ledger:
         self.active = 0
         self.delayed = 0
         self.active_time = 0.0
+        self.carrier = ""
         self.publish: Callable[[RawFact], object] | None = None
+        self.on_drop: Callable[[Delivery], object] | None = None
         self.journal: Journal | None = Journal() if journaled or gated else None
         self.gate: deque[_Held] | None = deque() if gated else None
         self._held = _Held()
@@ -176,6 +181,8 @@ class Ledger:
         else:
             self.dispatch.drop(delivery)
             self.give_room(delivery.step)
+        if self.on_drop is not None:
+            self.on_drop(delivery)
 
     def put_off(self, delivery: Delivery, due: float) -> None:
         """Let a delivery wait until ``due``; then it queues behind what is there."""
@@ -283,6 +290,7 @@ class Ledger:
         delivery.waiting_for = effect
         self.waiting[delivery] = effect
         self.active -= 1
+        self._tell_wait("step_waiting", delivery, now)
 
     def resume_attempt(self, delivery: Delivery) -> None:
         """What a waiting attempt waited for is there: it queues for a slot, behind the others."""
@@ -297,6 +305,15 @@ class Ledger:
         if delivery.time_left is not None:
             delivery.timer = self.timers.set(now + delivery.time_left, "timeout", delivery)
             delivery.time_left = None
+        self._tell_wait("step_continued", delivery, now)
+
+    def _tell_wait(self, kind: FactKind, delivery: Delivery, now: float) -> None:
+        """Like the start of an attempt, its waits are told at once: no commit makes them true."""
+        if self.publish is not None:
+            step, kind_of_event = delivery.step.name, delivery.event_type
+            number, cause = delivery.id, delivery.cause
+            attempt = delivery.attempts + 1
+            self.publish((kind, now, step, kind_of_event, attempt, None, None, number, cause))
 
     def settle_effect(
         self, effect: Effect, delivery: Delivery, how: Literal["answered", "timed_out"], answer: Any
@@ -428,8 +445,10 @@ class Ledger:
         self.requests[request.id] = request
         request.scope.members[request] = None
         if self.publish is not None:
-            asking = request.delivery.step.name if request.delivery is not None else None
-            self.news.append(("input_requested", asking, request.event.event_type))
+            asking, invocation = request.asking
+            self.news.append(
+                ("input_requested", asking, request.event.event_type, invocation, None)
+            )
         if self.journal is not None:
             self.journal.put("requests", request.id, request.row)
         self._hold_or(self._held.shows, Show(request.event))
@@ -524,7 +543,12 @@ class Ledger:
 
     def run_row(self) -> RunRow:
         """The row about the run itself."""
-        return RunRow(workflow=self.plan.name, next_id=self.next_id, active=self.active_time)
+        return RunRow(
+            workflow=self.plan.name,
+            next_id=self.next_id,
+            active=self.active_time,
+            carrier=self.carrier,
+        )
 
     # ---- cancelling ----------------------------------------------------------------------------
 

@@ -90,8 +90,8 @@ class Lifecycle:
         if ledger.drained:
             self._scopes.drain()
         while ledger.news:
-            kind, step, event_type = ledger.news.popleft()
-            self.tell(kind, now, step, event_type)
+            kind, step, event_type, invocation, cause = ledger.news.popleft()
+            self.tell(kind, now, step, event_type, invocation, cause)
         ledger.commit()
         if ledger.ending is not None:
             self.tell_end(now)
@@ -188,10 +188,16 @@ class Lifecycle:
         ]
 
     def tell(
-        self, kind: FactKind, now: float, step: str | None = None, event_type: str | None = None
+        self,
+        kind: FactKind,
+        now: float,
+        step: str | None = None,
+        event_type: str | None = None,
+        invocation: int | None = None,
+        cause: int | None = None,
     ) -> None:
         if self.ledger.publish is not None:
-            self.ledger.tell((kind, now, step, event_type, None, None, None))
+            self.ledger.tell((kind, now, step, event_type, None, None, None, invocation, cause))
 
     def tell_step(
         self, kind: FactKind, delivery: Delivery, now: float, error: BaseException | None = None
@@ -206,6 +212,8 @@ class Lifecycle:
                     delivery.attempts + 1,
                     now - delivery.started,
                     None if error is None else _name(error),
+                    delivery.id,
+                    delivery.cause,
                 )
             )
 
@@ -217,7 +225,7 @@ class Lifecycle:
         if self.ledger.publish is not None:
             error = None if outcome.error is None else _name(outcome.error)
             kind: FactKind = f"run_{outcome.kind}"  # type: ignore[assignment]
-            self.ledger.publish((kind, now, None, None, None, None, error))
+            self.ledger.publish((kind, now, None, None, None, None, error, None, None))
 
 
 def _name(error: BaseException) -> str:

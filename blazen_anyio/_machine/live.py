@@ -218,7 +218,9 @@ class Child:
         saved: what was written down before this process took over.
         answers: given to requests in ``saved`` before the child has begun again, by request id.
         asks: tells the open requests of the child run and of its own; the runner's, like ``save``.
-        result: the stop event of a child that has finished.
+        result: the stop event of a child that has finished in this process.
+        write_result: writes it down as plain data; the runner's.
+        written_result: what was written down by a process before this one.
     """
 
     __slots__ = (
@@ -232,6 +234,8 @@ class Child:
         "save",
         "saved",
         "workflow",
+        "write_result",
+        "written_result",
     )
 
     def __init__(self, delivery: int, number: int, workflow: str, digest: str) -> None:
@@ -245,15 +249,24 @@ class Child:
         self.saved: Any = None
         self.answers: dict[str, Any] = {}
         self.result: StopEvent | None = None
+        self.write_result: Callable[[], Any] | None = None
+        self.written_result: Any = None
 
     @property
     def is_dormant(self) -> bool:
         """Whether it was written down and has not begun again yet."""
-        return self.saved is not None and self.save is None and self.result is None
+        return self.saved is not None and self.save is None and not self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its result is there."""
+        return self.result is not None or self.written_result is not None
 
     def row(self) -> ChildRow:
-        saved = self.saved
-        if self.result is not None:
+        saved, result = self.saved, self.written_result
+        if self.result is not None and self.write_result is not None:
+            result = self.write_result()
+        if result is not None:
             saved = None
         elif self.save is not None:
             saved = self.save()
@@ -263,7 +276,7 @@ class Child:
             workflow=self.workflow,
             digest=self.digest,
             saved=saved,
-            result=self.result,
+            result=result,
             answers=list(self.answers.items()) or None,
         )
 
@@ -393,6 +406,11 @@ class Delivery:
             return self.records[0].event.event_type
         return self.step.accepts[0].event_type
 
+    @property
+    def cause(self) -> int | None:
+        """Who emitted its event, for facts; ``None`` for a gather that has nothing to gather."""
+        return self.records[0].cause if self.records else None
+
     def row(self) -> DeliveryRow:
         return DeliveryRow(
             id=self.id,
@@ -429,6 +447,11 @@ class Request:
     @property
     def id(self) -> str:
         return self.event.request_id
+
+    @property
+    def asking(self) -> tuple[str, int] | tuple[None, None]:
+        """The step that waits for the answer inside, if any, and the number of its delivery."""
+        return (self.delivery.step.name, self.delivery.id) if self.delivery else (None, None)
 
     def row(self) -> RequestRow:
         return RequestRow(

@@ -255,7 +255,7 @@ class Machine:
             for delivery in self._ledger.deliveries()
             if delivery.children is not None
             for child in delivery.children.runs
-            if child.result is None
+            if not child.has_ended
         ]
 
     @property
@@ -266,6 +266,20 @@ class Machine:
     @publish.setter
     def publish(self, sink: Callable[[RawFact], object] | None) -> None:
         self._ledger.publish = sink
+
+    @property
+    def carrier(self) -> str:
+        """What observers left with the run; see :meth:`keep`."""
+        return self._ledger.carrier
+
+    @property
+    def on_drop(self) -> Callable[[Delivery], object] | None:
+        """Told of a delivery that counts no more while the runner does not have it."""
+        return self._ledger.on_drop
+
+    @on_drop.setter
+    def on_drop(self, told: Callable[[Delivery], object] | None) -> None:
+        self._ledger.on_drop = told
 
     @property
     def next_deadline(self) -> float | None:
@@ -308,8 +322,8 @@ class Machine:
         if self._routing.unaccepted(event, request.scope) is not None:
             self._life.fail_run(NoHandlerError(event, None), now)
             return
-        asking = request.delivery.step.name if request.delivery is not None else None
-        self._life.tell("input_received", now, asking, event.event_type)
+        asking, invocation = request.asking
+        self._life.tell("input_received", now, asking, event.event_type, invocation)
         self._routing.answer(event)
         self._life.commit(now)
 
@@ -391,6 +405,13 @@ class Machine:
             self._life.account(now)
             self._life.open = False
             self._life.check_idle(now)
+
+    def keep(self, carrier: str, now: float) -> None:
+        """Keep a text of the observers with the run."""
+        self._ledger.carrier = carrier
+        if self._ledger.journal is not None and self._ledger.ending is None:
+            self._life.account(now)
+            self._life.commit(now)
 
     def committed(self, sequence: int, now: float) -> None:
         """All commits up to ``sequence`` are durable: let their effects out."""

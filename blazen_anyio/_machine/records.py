@@ -61,11 +61,13 @@ class RunRow:
         workflow: the name of the workflow.
         next_id: the next number for an event, delivery, scope, request or join.
         active: seconds the run has been active, for its timeout.
+        carrier: what observers left with the run; the machine does not look into it.
     """
 
     workflow: str
     next_id: int
     active: float = 0.0
+    carrier: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -242,7 +244,8 @@ class ChildRow:
         digest: of the event that it begins with.
         saved: the child run as the runner has written it down, plain data; ``None`` if it has
             finished or not begun. What is in it is the child's business and not looked at.
-        result: the stop event of a child that has finished.
+        result: the stop event of a child that has finished, as plain data: only the child's own
+            workflow need know its class.
         answers: given to requests in ``saved`` before the child could go on, as pairs of request id
             and response; ``None`` for none.
     """
@@ -252,7 +255,7 @@ class ChildRow:
     workflow: str
     digest: str
     saved: Any = None
-    result: StopEvent | None = None
+    result: Any = None
     answers: list[tuple[str, Any]] | None = None
 
 

@@ -175,7 +175,8 @@ class Routing:
 
     def _route(self, record: Record, route: Route) -> None:
         if self._ledger.publish is not None:
-            self._ledger.news.append(("event_routed", None, record.event.event_type))
+            event_type = record.event.event_type
+            self._ledger.news.append(("event_routed", None, event_type, None, record.cause))
         if route.simple is not None:
             self._deliver(route.simple, record)
             return

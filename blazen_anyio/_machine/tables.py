@@ -85,6 +85,7 @@ class _Loader:
         ledger, run = self._ledger, self._tables.run[0]
         ledger.next_id = run.next_id
         ledger.active_time = run.active
+        ledger.carrier = run.carrier
         ledger.state.update((key, row.value) for key, row in self._tables.state.items())
         self._load_scopes()
         self._load_records()
@@ -183,7 +184,7 @@ class _Loader:
             delivery.children = delivery.children or Children()
             child = Child(id, number, row.workflow, row.digest)
             child.saved = row.saved
-            child.result = row.result
+            child.written_result = row.result
             child.answers.update(row.answers or ())
             delivery.children.runs.append(child)
 

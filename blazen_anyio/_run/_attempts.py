@@ -97,13 +97,18 @@ class Attempts:
 
     def failed(self, delivery: Delivery, error: BaseException) -> None:
         """Report that an attempt has failed, with the verdict of its retry policy."""
-        machine, now = self._runner.machine, self._runner.clock()
+        machine, watch, now = self._runner.machine, self._runner.watch, self._runner.clock()
         if is_fatal(error):
+            if watch is not None:
+                watch.failed(delivery, error, None)
             machine.released(delivery, now)
             machine.fail(error, now)
             return
         _chain_to_handled(delivery, error)
-        machine.failed(delivery, *self._verdict(delivery, error, now), now)
+        error, retry_in = self._verdict(delivery, error, now)
+        if watch is not None:
+            watch.failed(delivery, error, retry_in)
+        machine.failed(delivery, error, retry_in, now)
 
     def released(self, delivery: Delivery) -> None:
         """Report that an attempt was cancelled, for no fault of its own."""

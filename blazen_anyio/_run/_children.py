@@ -10,6 +10,7 @@ children anew.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -91,6 +92,10 @@ class Children:
     def __iter__(self) -> Iterator[Runner]:
         return iter(list(self._running))
 
+    def delivery_of(self, child: Runner) -> Delivery:
+        """The delivery whose step runs a child that has not ended."""
+        return self._running[child][0]
+
     # ---- running -------------------------------------------------------------------------------
 
     async def drive(self, child: Runner, record: Child, delivery: Delivery) -> None:
@@ -125,8 +130,10 @@ class Children:
         """A child was told something: see whether it has completed, or waits for the outside."""
         delivery, record = self._running[child]
         outcome = child.machine.outcome
-        if outcome is not None and outcome.event is not None and record.result is None:
-            self._owner.machine.end_child(record, outcome.event, self._owner.clock())
+        if outcome is not None and outcome.event is not None and not record.has_ended:
+            write = partial(child.codec.encode_event, outcome.event)
+            self._owner.machine.end_child(record, outcome.event, write, self._owner.clock())
+            self._owner.after_input()
         resting = self._siblings[delivery].resting
         if child.machine.at_rest != (child in resting):
             resting ^= {child}

@@ -15,6 +15,8 @@ A lane must be invisible to a step:
 * It never runs a step inside an ``except`` block, where a ``raise`` would mean something else.
 * It lets the event loop have its turn on a budget, so that steps that never suspend can't starve it
   or outrun a cancellation. A spare that gets to run in such a turn only waits for the next.
+* In a stored run, where what it commits is let out only when it is stored, one lane that has nothing
+  to do waits for that, instead of a new one being started for every step.
 * A scope that a step left open surfaces when the lane ends; it then tells its recent steps.
 """
 
@@ -63,7 +65,7 @@ class Lane:
         task: the handle of its task, once it was started.
     """
 
-    __slots__ = ("_clean", "_host", "_runner", "recent", "task")
+    __slots__ = ("_clean", "_host", "_runner", "_woken", "recent", "task")
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -71,6 +73,7 @@ class Lane:
         self._host: asyncio.Task[Any] | None = None
         self.recent: deque[str] = deque(maxlen=_RECENT_STEPS)
         self.task: TaskHandle[None] | None = None
+        self._woken: anyio.Event | None = None
 
     def cancel(self) -> None:
         """Cancel the step that this lane runs, and with it the lane."""
@@ -88,7 +91,16 @@ class Lane:
         self._begin()
         now = turn = clock()
         hops = 0
-        while not streams.congested and (delivery := machine.take(now)) is not None:
+        while not streams.congested:
+            delivery = machine.take(now)
+            if machine.deltas:
+                runner.after_input()  # one that is next is begun when that is on record
+            if delivery is None:
+                if not runner.parks or not await self._park():
+                    break
+                now = turn = clock()
+                hops = 0
+                continue
             if delivery.resumes:
                 runner.wake(delivery)
                 continue
@@ -112,6 +124,27 @@ class Lane:
                 now = turn = clock()
                 hops = 0
         runner.lane_ended(self)
+
+    async def _park(self) -> bool:
+        """Wait for the store to let out what this lane has just committed.
+
+        Returns:
+            Whether there may be something to do; if not, the run is over.
+        """
+        woken = self._woken = anyio.Event()
+        self._runner.parked = self
+        try:
+            await woken.wait()
+        except anyio.get_cancelled_exc_class():
+            self._runner.stop()
+            raise
+        self._runner.lane_started(self)
+        return self._runner.machine.outcome is None
+
+    def wake(self) -> None:
+        """End the waiting of a parked lane."""
+        assert self._woken is not None, "only a parked lane is woken"
+        self._woken.set()
 
     def _begin(self) -> None:
         """Note what the task is like before any step has run in it."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import attrs
 
 from .._events import InputRequestEvent
+from .._observer import Observer
 
 if TYPE_CHECKING:
     from .._context import Context
@@ -53,9 +54,11 @@ class RunOptions:
         history: how many facts to keep; 0 for none, ``None`` for all.
         random: numbers from [0, 1), for the jitter of retries.
         conductor: decides in which order attempts go on; ``None`` leaves that to the event loop.
+        observers: are told what the run does.
     """
 
     input_handler: InputHandler | None = attrs.field(default=None, validator=_check_handler)
     history: int | None = 1000
     random: Callable[[], float] = random.random
     conductor: Conductor | None = None
+    observers: tuple[Observer, ...] = ()

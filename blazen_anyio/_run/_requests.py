@@ -62,12 +62,20 @@ class Requests:
             raise UnknownRequestError(request_id, why)
         if runner.scribe is not None:
             runner.codec.encode(response, f"the answer to {request_id}")
+        self._answer(request_id, response)
+
+    def _answer(self, request_id: str, response: Any) -> None:
+        runner = self._runner
         runner.machine.respond(request_id, response, runner.clock())
+        if runner.watch is not None:
+            runner.watch.received(request_id)
         runner.after_input()
 
     def show(self, request: InputRequestEvent) -> None:
         """Show a request to watchers and give it to the handler, in a task of its own."""
         self._runner.broadcast.publish(request)
+        if self._runner.watch is not None:
+            self._runner.watch.requested(request)
         if self._runner.options.input_handler is not None:
             self.in_handler += 1
             self._runner.start_task(self._handle(request), "input handler")
@@ -95,8 +103,7 @@ class Requests:
             return
         # It may have been answered through the handle, or withdrawn, in the meantime.
         if any(each.request_id == request.request_id for each in runner.machine.requests):
-            runner.machine.respond(request.request_id, response, runner.clock())
-            runner.after_input()
+            self._answer(request.request_id, response)
 
     def _failed(self, request: InputRequestEvent, error: BaseException) -> None:
         failure = error

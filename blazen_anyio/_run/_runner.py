@@ -40,6 +40,7 @@ from ._runtime import StepRuntime
 from ._scribe import Scribe
 from ._streams import Broadcast
 from ._waiting import Waiting
+from ._watch import Watch, WatchedLane
 
 if TYPE_CHECKING:
     from anyio import TaskHandle
@@ -68,9 +69,12 @@ class Runner:
         history: the run's facts.
         stopping: the run's scope is cancelled; no lane is reused any more.
         spare: the lane that is scheduled and has not begun, if any.
+        parked: the lane that waits for the store, if any.
         giving_way: how many lanes have given the event loop its turn and will go on.
         conductor: decides in which order attempts go on, in a simulation.
+        watch: tells the observers; ``None`` if there are none.
         ended: set when the run is over and everything of it has finished.
+        record: a child run as the run around it knows it.
         shelf: where the rows of a stored run are.
         suspend_asked, cancel_asked: the run ends because its user wanted it to.
     """
@@ -97,6 +101,7 @@ class Runner:
         self.parent = parent
         self.scribe = scribe
         self.shelf = Shelf()
+        self.record: Child | None = None
         if scribe is not None and parent is None:
             scribe.root, self.shelf = self, scribe.shelf
         self.path: tuple[str, ...] = () if parent is None else (*parent.path, machine.run_id)
@@ -113,6 +118,8 @@ class Runner:
         self.requests = Requests(self)
         self.children = Children(self)
         self.runtime = StepRuntime(self)
+        self.watch = Watch(self, options.observers) if options.observers else None
+        self._lane_type = Lane if self.watch is None else WatchedLane
         self.ended = anyio.Event()
         self.stopping = False
         self.giving_way = 0
@@ -120,6 +127,7 @@ class Runner:
         self._context_vars: ContextVars = copy_context()
         self._group: TaskGroup | None = None
         self.spare: Lane | None = None
+        self.parked: Lane | None = None
         self._changed = anyio.Event()
         self._quiet: anyio.Event | None = None
         self._final: Snapshot | None = None
@@ -140,6 +148,8 @@ class Runner:
         try:
             # Before any step, whose first part would run all the same.
             await checkpoint_if_cancelled()
+            if self.watch is not None:
+                self.watch.begin(self._context_vars)
             if self.scribe is None or self.parent is not None:
                 await self._drive_hosted()
             else:
@@ -155,6 +165,8 @@ class Runner:
             self.machine.cancel(self.clock())  # if it has not ended, this was cancelled
             self._report_late()
             self.broadcast.close()
+            if self.watch is not None:
+                self.watch.end()
             self.ended.set()
 
     async def _drive_hosted(self) -> None:
@@ -208,6 +220,7 @@ class Runner:
             )
             self.machine.fail(self._broken, self.clock())
         self.waiting.let_leave()
+        self._unpark()
 
     def _task_broke(self, error: BaseException) -> None:
         """Report what came out of a task of the run, and is no failure of a step."""
@@ -262,6 +275,8 @@ class Runner:
                 offered = True
         if offered:
             machine.judged(self.clock())
+            if self.scribe is not None:
+                self.scribe.take(self)  # what was claimed
         # A run with a time limit may have become active again, which no timer tells.
         if machine.outcome is not None or machine.sooner or machine.plan.timeout is not None:
             self._changed.set()
@@ -274,9 +289,30 @@ class Runner:
 
     def want_lane(self) -> None:
         """See to it that a spare lane is scheduled."""
-        if self.spare is None and self._group is not None and not self.stopping:
-            lane = self.spare = Lane(self)
-            lane.task = self.start_task(lane.run(), "lane")
+        if self.spare is not None or self._group is None or self.stopping:
+            return
+        if self.parked is not None:
+            self._unpark()
+            return
+        lane = self.spare = self._lane_type(self)
+        lane.task = self.start_task(lane.run(), "lane")
+
+    @property
+    def parks(self) -> bool:
+        """Whether a lane that has nothing to do should wait for the store."""
+        return (
+            self.scribe is not None
+            and self.scribe.gated
+            and self.parked is None
+            and self.machine.outcome is None
+            and not self.stopping
+        )
+
+    def _unpark(self) -> None:
+        """Have the lane that waits for the store go on, as the spare one."""
+        if self.parked is not None:
+            self.spare, self.parked = self.parked, None
+            self.spare.wake()
 
     def want_lane_if_backlog(self) -> None:
         """See to it that a spare lane is scheduled if there is something for it to do."""
@@ -297,7 +333,7 @@ class Runner:
 
     def start_alone(self, delivery: Delivery) -> None:
         """Run an invocation in a task of its own; what is behind it begins after it has begun."""
-        lane = delivery.carrier = Lane(self)
+        lane = delivery.carrier = self._lane_type(self)
         if self.spare is None:  # pragma: no branch  # mostly: it was not to run anything itself
             self.spare = lane
         lane.task = self.start_task(lane.run_alone(delivery), f"step {delivery.step.name!r}")
@@ -348,6 +384,7 @@ class Runner:
     def shelve(self, record: Child) -> None:
         """Take the place of a child run among the rows of the run around it."""
         assert self.parent is not None
+        self.record = record
         if self.scribe is not None:
             self.shelf = self.parent.shelf.child(record.delivery, record.number)
 
@@ -425,9 +462,9 @@ class Runner:
 
     def _publish_fact(self, fact: RawFact) -> None:
         self.history.append(fact)
-        kind, _, step, event_type, attempt, duration, error = fact
+        kind, _, step, event_type, attempt, duration, error, invocation, cause = fact
         self.broadcast.publish_fact(
-            LifecycleEvent(kind, step, event_type, duration, attempt, error)
+            LifecycleEvent(kind, step, event_type, duration, attempt, error, invocation, cause)
         )
 
     # ---- snapshots and the end -----------------------------------------------------------------

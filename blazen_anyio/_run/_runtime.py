@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .._events import Event, InputRequestEvent
 from .._exceptions import DefinitionError, SnapshotError
-from .._machine import Child, Delivery
+from .._machine import Delivery
 from .._state import Committed, State
 from ._outcomes import outcome_of, result_of
 
@@ -82,21 +83,25 @@ class StepRuntime:
         digest = runner.codec.digest(first)
         record = runner.machine.begin_child(delivery, child.name, digest, runner.clock())
         runner.after_input()
-        if record.result is None:
-            inner = self._make_child(child, record, first)
+        if not record.has_ended:
+            with self._failing_the_run():
+                inner = child.make_child(runner, record, first)
             await runner.children.drive(inner, record, delivery)
             if record.result is None:
                 return outcome_of(inner)
+        elif record.result is None:
+            with self._failing_the_run():
+                record.result = child.read_result(record.written_result, runner.children.renames)
         return result_of(record.result)
 
-    def _make_child(self, child: Workflow[Any], record: Child, first: Event) -> Runner:
-        runner = self._runner
+    @contextmanager
+    def _failing_the_run(self) -> Generator[None]:
+        """A child that does not fit is a failure of the run: another attempt would begin it anew."""
         try:
-            return child.make_child(runner, record, first)
+            yield
         except SnapshotError as error:
-            # Of the run, not of the step: another attempt would begin the child anew.
-            runner.machine.fail(error, runner.clock())
-            runner.after_input()
+            self._runner.machine.fail(error, self._runner.clock())
+            self._runner.after_input()
             raise
 
     async def once(

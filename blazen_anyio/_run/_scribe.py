@@ -20,7 +20,7 @@ import anyio
 import attrs
 
 from .._codec import canonical
-from .._events import Event
+from .._events import Event, StopEvent
 from .._exceptions import RunLostError, StateValueError, StoreError, WorkflowError
 from .._machine import Delta, Outcome, RawFact
 from .._machine.records import ChildRow, Key, TableName
@@ -90,6 +90,7 @@ class Scribe:
         self._stirred = anyio.Event()
         self._progress = anyio.Event()
         self._group: TaskGroup | None = None
+        self._lease_scope = anyio.CancelScope(shield=True)
         self._savings: dict[Runner, Saving] = {}
 
     @property
@@ -126,6 +127,8 @@ class Scribe:
             change.status, change.clears = "completed", True
             change.puts[RESULT] = canonical(runner.codec.encode_event(delta.stop))
             return change
+        if delta.stop is not None:
+            return self._ended_child(runner, delta.stop)
         saving = self._saving(runner)
         for table, key in delta.removes:
             change.removes.append(runner.shelf.key(table, key))
@@ -136,6 +139,26 @@ class Scribe:
         if self._book.reopens:
             self._book.reopens = False
             change.status = "running"
+        return change
+
+    def _ended_child(self, runner: Runner, stop: StopEvent) -> Change:
+        """A child run has completed: its result takes the place of its rows in the same commit.
+
+        Otherwise a crash before the run around it has taken the result would leave a child run with
+        nothing to do.
+        """
+        parent, record = runner.parent, runner.record
+        assert parent is not None and record is not None, "it is a child run"
+        row = ChildRow(
+            delivery=record.delivery,
+            number=record.number,
+            workflow=record.workflow,
+            digest=record.digest,
+            result=runner.codec.encode_event(stop),
+        )
+        change = Change(parent.shelf)
+        key = (record.delivery, record.number)
+        self._put_row(change, parent, "children", key, row, self._saving(parent))
         return change
 
     def _put_row(
@@ -211,10 +234,12 @@ class Scribe:
 
     def note(self, fact: RawFact, path: tuple[str, ...]) -> None:
         """Note a fact for the next entry of the log."""
-        kind, when, step, event_type, attempt, duration, error = fact
+        kind, when, step, event_type, attempt, duration, error, invocation, cause = fact
         wall = when + time.time() - anyio.current_time()
         self._facts.append(
-            HistoryFact(kind, wall, step, event_type, attempt, duration, error, path)
+            HistoryFact(
+                kind, wall, step, event_type, attempt, duration, error, path, invocation, cause
+            )
         )
 
     # ---- the store -----------------------------------------------------------------------------
@@ -241,6 +266,8 @@ class Scribe:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
         self._group.start_soon(self._work, name="scribe")
+        if self._store.lease is not None:
+            self._group.start_soon(self._keep_lease, self._store.lease / 3, name="lease")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -272,25 +299,43 @@ class Scribe:
                 while self._error is None and (self._queue or not self._closing):
                     await self._store_some()
             finally:
-                await self._give_back()
+                await self.give_back()
+                self._lease_scope.cancel()
 
     async def _store_some(self) -> None:
         if not self._queue:
             self._stirred = anyio.Event()
-            with anyio.move_on_after(None if self._store.lease is None else self._store.lease / 3):
-                await self._stirred.wait()
+            await self._stirred.wait()
         batch = list(self._queue)
         self._queue.clear()
+        if not batch:
+            return  # there is nothing left to do
         try:
-            if batch:
-                await self._store.commit([written.commit for written in batch])
-            elif not self._closing:
-                await self._store.renew(self._book.run_id, self._book.epoch)
+            await self._store.commit([written.commit for written in batch])
         except Exception as error:
             self._fail(_as_store_error(error))
             return
         self._stored += len(batch)
         self._report(batch)
+
+    async def _keep_lease(self, interval: float) -> None:
+        """Renew the lease while nothing is committed, which would renew it too.
+
+        Shielded: a run that is being cancelled keeps its lease until it has cleaned up.
+        """
+        with self._lease_scope:
+            while self._error is None:
+                stored = self._stored
+                await anyio.sleep(interval)
+                if stored == self._stored:
+                    await self._renew()
+
+    async def _renew(self) -> None:
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._store.renew(self._book.run_id, self._book.epoch)
+        except Exception as error:
+            self._fail(_as_store_error(error))
 
     def _report(self, batch: list[_Written]) -> None:
         """Tell the machines which of their commits are durable, and those who wait for it."""
@@ -310,11 +355,13 @@ class Scribe:
         self._error = error
         self._queue.clear()
         self._progress.set()
+        self._stirred.set()
         if self.root is not None:
             self.root.machine.fail(error, self.root.clock(), overrule=overrule)
             self.root.after_input()
 
-    async def _give_back(self) -> None:
+    async def give_back(self) -> None:
+        """Let others execute the run, unless it is somebody else's already."""
         if isinstance(self._error, RunLostError):
             return
         try:

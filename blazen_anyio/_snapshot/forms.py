@@ -14,12 +14,13 @@ from typing import Any, Literal
 import attrs
 
 from .._codec import Codec, Malformed, Reader, escape_text, kind_of, unescape_text
-from .._events import Event, InputRequestEvent, StopEvent
+from .._events import Event, InputRequestEvent
 
 __all__ = [
     "ANSWERS",
     "CHILD",
     "NAME",
+    "RESULT",
     "WORKFLOW",
     "Form",
     "Loading",
@@ -170,19 +171,6 @@ def _read_value(data: Any, loading: Loading) -> Any:
     return loading.reader.value(data)
 
 
-def _write_stop(value: StopEvent | None, saving: Saving, label: str) -> Any:
-    return None if value is None else saving.codec.encode_event(value)
-
-
-def _read_stop(data: Any, loading: Loading) -> StopEvent | None:
-    if data is None:
-        return None
-    event = loading.reader.event(data)
-    if not isinstance(event, StopEvent):
-        raise Malformed("expected a StopEvent")
-    return event
-
-
 def _is_answer(data: Any) -> bool:
     return kind_of(data) is list and len(data) == 2 and type(data[0]) is str
 
@@ -225,13 +213,6 @@ _SLOT = Form(
 )
 _EVENT = Form("an event", is_event_data, _write_event, _read_event, True)
 _REQUEST = Form("an event", is_event_data, _write_event, _read_request, True)
-_STOP = Form(
-    "an event, or null",
-    lambda data: data is None or is_event_data(data),
-    _write_stop,
-    _read_stop,
-    True,
-)
 _VALUE = Form("a value", lambda data: True, _write_value, _read_value, True)
 
 NAME = Form("the name of a step", _is_text, _write_text, _read_name)
@@ -242,6 +223,9 @@ WORKFLOW = Form("the name of a workflow", _is_text, _write_text, _read_name)
 
 CHILD = Form("a child run, or null", lambda data: data is None or kind_of(data) is dict)
 """The content of a child run's own snapshot, which its own workflow reads."""
+
+RESULT = Form("an event, or null", lambda data: data is None or is_event_data(data))
+"""The stop event of a child run, which its own workflow reads."""
 
 ANSWERS = Form(
     "pairs of a request id and an answer, or null",
@@ -263,7 +247,6 @@ _FORMS: dict[Any, Form] = {
     int | str: _SLOT,
     Event: _EVENT,
     InputRequestEvent: _REQUEST,
-    StopEvent | None: _STOP,
     Any: _VALUE,
 }
 

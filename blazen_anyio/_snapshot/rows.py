@@ -16,7 +16,7 @@ import attrs
 
 from .._codec import Malformed, kind_of, shown, under
 from .._machine.records import StateRow, Tables
-from .forms import ANSWERS, CHILD, NAME, WORKFLOW, Form, Loading, Saving, form_of
+from .forms import ANSWERS, CHILD, NAME, RESULT, WORKFLOW, Form, Loading, Saving, form_of
 
 __all__ = ["check_tables", "read_tables", "steps_in", "values_in", "write_row", "write_tables"]
 
@@ -41,6 +41,7 @@ _SPECIAL = {
     ("children", "workflow"): WORKFLOW,
     ("children", "saved"): CHILD,
     ("children", "answers"): ANSWERS,
+    ("children", "result"): RESULT,
 }
 """Columns of which the annotation does not tell all."""
 

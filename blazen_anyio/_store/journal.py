@@ -28,6 +28,7 @@ class HistoryFact:
         time: when, in wall-clock seconds.
         step, event_type, attempt, duration, error: as in :class:`~blazen_anyio.Fact`.
         path: the ids of the child runs that it happened in, outermost first; empty for the run.
+        invocation, cause: as in :class:`~blazen_anyio.Fact`, within the run of ``path``.
     """
 
     kind: str
@@ -38,6 +39,8 @@ class HistoryFact:
     duration: float | None = None
     error: str | None = None
     path: tuple[str, ...] = ()
+    invocation: int | None = None
+    cause: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -130,8 +133,10 @@ class LogEntry:
 
 
 def _read_fact(data: list[Any]) -> HistoryFact:
-    kind, when, step, event_type, attempt, duration, error, path = data
-    return HistoryFact(kind, when, step, event_type, attempt, duration, error, tuple(path))
+    kind, when, step, event_type, attempt, duration, error, path, invocation, cause = data
+    return HistoryFact(
+        kind, when, step, event_type, attempt, duration, error, tuple(path), invocation, cause
+    )
 
 
 def replay(entries: Iterable[LogEntry]) -> tuple[str, dict[str, str]]:

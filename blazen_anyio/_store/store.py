@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import abc
 import builtins
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from .journal import HistoryEntry, LogEntry
+import anyio
+
+from .._exceptions import RunEndedError, StoreError
+from .journal import HistoryEntry, HistoryFact, LogEntry
 from .records import Claim, Commit, Row, StoredRun, StoredStatus
 from .seal import Seal
 
@@ -184,6 +188,43 @@ class Store(abc.ABC):
         Raises:
             StoreError: the store failed.
         """
+
+    async def cancel(self, run_id: str) -> None:
+        """Mark a run that nobody executes as cancelled; ``recover`` leaves it alone from then on.
+
+        All that it had not handled stays: ``workflow.resume_from`` goes on with it all the same.
+
+        Raises:
+            RunBusyError: somebody executes it; only who does can cancel it.
+            RunEndedError: it has completed.
+            StoreError: there is no such run, its head was altered, or the store failed.
+        """
+        claim = await self.claim(run_id)
+        if claim is None:
+            raise StoreError(f"there is no run {run_id!r} in the store")
+        run = claim.run
+        if run.status == "completed":
+            raise RunEndedError(f"run {run_id!r} has completed already")
+        with anyio.CancelScope(shield=True):
+            try:
+                await self.commit([self._cancellation(run)])
+            except BaseException:
+                await self.release(run_id, run.epoch)
+                raise
+
+    def _cancellation(self, run: StoredRun) -> Commit:
+        seal, sequence, now = self.seal.for_run(run.run_id), run.sequence + 1, time.time()
+        head = seal.open("head", run.sequence, run.head)
+        fact = HistoryFact("run_cancelled", now)
+        entry = LogEntry(time=now, head=head, status="cancelled", facts=(fact,))
+        return Commit(
+            run_id=run.run_id,
+            epoch=run.epoch,
+            sequence=sequence,
+            head=seal.close("head", sequence, head),
+            status="cancelled",
+            entry=seal.close("log", sequence, entry.write()) if self.keep_log else None,
+        )
 
     async def history(self, run_id: str) -> builtins.list[HistoryEntry]:
         """What happened in a run, commit by commit; empty unless a log is kept.

@@ -347,13 +347,13 @@ def test_a_child_run_is_kept_with_its_invocation_until_that_is_handled() -> None
     go = driver.find("go")
     child = driver.machine.begin_child(go, "inner", "", 0.0)
     driver._after()
-    driver.machine.end_child(child, StopEvent(result=4), 0.0)
+    driver.machine.end_child(child, StopEvent(result=4), lambda: 4, 0.0)
     driver._after()
     again = driver.restored()
     same = again.machine.begin_child(again.find("go"), "inner", "", 0.0)
     again._after()
-    assert same.result == StopEvent(result=4)
-    assert again.machine.begin_child(again.find("go"), "other", "", 0.0).result is None
+    assert (same.has_ended, same.written_result) == (True, 4)
+    assert not again.machine.begin_child(again.find("go"), "other", "", 0.0).has_ended
     again._after()
     again.succeed("go")
     assert again.snapshot().children == {}
@@ -372,7 +372,7 @@ def test_an_answer_to_a_child_that_has_not_begun_again_is_kept_for_it() -> None:
     last = again.restored()
     ((_, kept),) = last.machine.children
     assert kept.answers == {"request": "yes"}
-    last.machine.end_child(kept, StopEvent(), 0.0)
+    last.machine.end_child(kept, StopEvent(), lambda: "written", 0.0)
     assert last.machine.children == []
     assert not kept.is_dormant
 
@@ -382,7 +382,7 @@ def test_a_later_attempt_runs_its_children_anew() -> None:
     child = driver.machine.begin_child(driver.find("go"), "inner", "", 0.0)
     child.save = lambda: {"saved": 1}
     assert next(iter(driver.snapshot().children.values())).saved == {"saved": 1}
-    driver.machine.end_child(child, StopEvent(), 0.0)
+    driver.machine.end_child(child, StopEvent(), lambda: "written", 0.0)
     driver.fail("go", retry_in=0)
     assert driver.snapshot().children == {}
     driver.advance(0)
@@ -416,13 +416,13 @@ def test_children_side_by_side_may_be_asked_for_in_another_order() -> None:
     go = driver.find("go")
     first = driver.machine.begin_child(go, "inner", "a", 0.0)
     second = driver.machine.begin_child(go, "inner", "b", 0.0)
-    driver.machine.end_child(first, StopEvent(result="a"), 0.0)
-    driver.machine.end_child(second, StopEvent(result="b"), 0.0)
+    driver.machine.end_child(first, StopEvent(), lambda: "a", 0.0)
+    driver.machine.end_child(second, StopEvent(), lambda: "b", 0.0)
     again = driver.restored()
     go = again.find("go")
     for digest in "ba":
         child = again.machine.begin_child(go, "inner", digest, 0.0)
-        assert child.result == StopEvent(result=digest)
+        assert child.written_result == digest
 
 
 def test_a_memo_is_kept_over_attempts_and_deliveries_until_the_invocation_is_handled() -> None:
@@ -547,7 +547,12 @@ def test_a_runner_is_told_when_it_has_more_to_do_than_to_take_the_next() -> None
 
 
 def _told(driver: Driver) -> list[tuple[Any, ...]]:
-    return [tuple(part for part in fact if part is not None) for fact in driver.facts]
+    return [tuple(part for part in fact[:7] if part is not None) for fact in driver.facts]
+
+
+def _numbers(driver: Driver, kind: str) -> list[tuple[int | None, int | None]]:
+    """The invocation and the cause of the facts of a kind."""
+    return [fact[7:] for fact in driver.facts if fact[0] == kind]
 
 
 def test_facts_tell_what_happened_in_its_order() -> None:
@@ -589,12 +594,49 @@ def test_facts_tell_of_requests_inside_steps_and_of_cancelled_attempts() -> None
     driver.follow()
     kinds = driver.kinds[3:]
     assert kinds == [
+        "step_waiting",
         "input_requested",
         "input_received",
+        "step_continued",
         "run_paused",
         "step_cancelled",
         "run_suspended",
     ]
+
+
+def test_facts_of_one_invocation_have_its_number_on_every_attempt_and_in_its_waits() -> None:
+    driver = Driver(PLAN).start()
+    driver.take()
+    (first,) = driver.running
+    driver.fail("go", retry_in=0)
+    driver.advance(0)
+    driver.ask("go")
+    driver.respond(driver.shown[0].request_id, 1)
+    driver.take()
+    driver.succeed("go", StopEvent())
+    of_it = ("step_started", "step_failed", "step_waiting", "step_continued", "step_completed")
+    assert {pair for kind in of_it for pair in _numbers(driver, kind)} == {(first.id, 0)}
+    assert _numbers(driver, "input_requested") == [(first.id, None)]
+    assert _numbers(driver, "input_received") == [(first.id, None)]
+
+
+def test_facts_name_the_invocation_that_caused_an_event() -> None:
+    plan = make_plan(step("go", Go), step("work", Work), step("note", Note), step("all", Note))
+    for returned in (Work(), Note()):
+        driver = Driver(plan).start()
+        driver.take()
+        (delivery,) = driver.running
+        driver.succeed("go", returned)
+        driver.take()
+        assert _numbers(driver, "event_routed") == [(None, 0), (None, delivery.id)]
+        assert _numbers(driver, "step_started")[-1][1] == delivery.id
+
+
+def test_a_gather_that_has_nothing_to_gather_has_no_known_cause() -> None:
+    driver = Driver(FAN).start()
+    driver.succeed("split", [])
+    driver.take()
+    assert _numbers(driver, "step_started")[-1][1] is None
 
 
 def test_facts_tell_of_requests_that_a_step_returns_once_they_are_durable() -> None:
