@@ -47,6 +47,8 @@ from ._exceptions import (
 )
 from ._graph import Graph
 from ._machine import Fact, FactKind
+from ._observer import Observer
+from ._report import Report, report, stored_report
 from ._retry import Retry
 from ._run import (
     Durability,
@@ -92,9 +94,11 @@ __all__ = [
     "LifecycleEvent",
     "NoHandlerError",
     "NonDeterministicStepError",
+    "Observer",
     "Overflow",
     "Parallel",
     "RecoveredRun",
+    "Report",
     "Resource",
     "Results",
     "Retry",
@@ -134,6 +138,8 @@ __all__ = [
     "WorkflowStalledError",
     "WorkflowTimeoutError",
     "pipeline",
+    "report",
     "secret",
     "step",
+    "stored_report",
 ]

@@ -70,6 +70,13 @@ class Launcher:
     options: RunOptions
     hosts: Hosts | None = None
 
+    @property
+    def shares_resources(self) -> bool:
+        """Whether the workflow has resources that its runs share."""
+        needs = [step.parameters.resources for step in self.graph.steps]
+        needs += [opener.needs for opener in self.graph.openers.values()]
+        return any(resource.scope == "workflow" for each in needs for resource in each.values())
+
     # ---- new runs ------------------------------------------------------------------------------
 
     def begin(self, run_id: str, event: Event, given: Given) -> Runner:
@@ -316,4 +323,4 @@ def _together(outer: tuple[Observer, ...], own: tuple[Observer, ...]) -> tuple[O
     return (*outer, *(each for each in own if all(each is not other for other in outer)))
 
 
-_OPTIONS = frozenset({"run_id", "store", "durability", "input_handler", "resources"})
+_OPTIONS = frozenset({"backend", "run_id", "store", "durability", "input_handler", "resources"})

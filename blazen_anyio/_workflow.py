@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
+from ._blocking import run_blocking
 from ._codec import Codec
 from ._context import Context
 from ._durable import (
@@ -246,6 +248,60 @@ class Workflow(Generic[R]):
         runner.machine.close(runner.clock())
         await runner.drive()
         return cast("R", outcome_of(runner))
+
+    def run_sync(
+        self,
+        event: Event | None = None,
+        /,
+        *,
+        run_id: str | None = None,
+        store: Store | None = None,
+        durability: Durability = "sync",
+        input_handler: InputHandler | None = None,
+        resources: Replacements | None = None,
+        backend: Literal["asyncio", "trio"] = "asyncio",
+        **fields: Any,
+    ) -> R:
+        """Run to the end from plain synchronous code; the other arguments are those of `run`.
+
+        It has an event loop of its own: in this thread; or, if one is running here already (in a
+        notebook, or in a function that async code has called), in a fresh thread, and the loop
+        here stands still until the run has ended. Ctrl-C cancels the run and is raised when it has
+        cleaned up. A store is opened for the run and closed after it; so are the resources of scope
+        ``"workflow"``.
+
+        Args:
+            event, run_id, store, durability, input_handler, resources, fields: as in :meth:`run`;
+                a store that is open already can't be used here.
+            backend: the kind of event loop.
+
+        Raises:
+            LookupError: the backend is not installed.
+            KeyboardInterrupt: Ctrl-C.
+            WorkflowError: and the rest, as in :meth:`run`.
+
+        Example::
+
+            answer = greeting.run_sync(name="Ada")
+        """
+        first = self._launcher.first_event(event, fields)
+
+        async def run() -> R:
+            async with AsyncExitStack() as stack:
+                if store is not None:
+                    await stack.enter_async_context(store)
+                if self._launcher.shares_resources:
+                    await stack.enter_async_context(self)
+                return await self.run(
+                    first,
+                    run_id=run_id,
+                    store=store,
+                    durability=durability,
+                    input_handler=input_handler,
+                    resources=resources,
+                )
+
+        return run_blocking(run, backend)
 
     def start(
         self,

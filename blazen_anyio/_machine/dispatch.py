@@ -143,7 +143,8 @@ class Dispatch:
         self.running -= 1
         state = self.steps[step.index]
         state.running -= 1
-        self._free_next(state)
+        if state.full:
+            self._free_next(state)
 
     def _free_next(self, step: StepState) -> None:
         full = step.full

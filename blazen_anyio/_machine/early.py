@@ -50,6 +50,8 @@ class Early:
         if number < len(effects):
             if effects[number].kind == "yield" and effects[number].digest == digest:
                 delivery.cursor += 1
+                if delivery.repeated is None:
+                    delivery.repeated = []
                 delivery.repeated.append(event)
                 return
             self._start_over(delivery)
@@ -91,7 +93,7 @@ class Early:
             self._ledger.forget_effect(effect)
         del effects[delivery.cursor :]
         again = [effect for effect in effects if effect.kind == "yield"]
-        for effect, event in zip(again, delivery.repeated, strict=True):
+        for effect, event in zip(again, delivery.repeated or (), strict=True):
             self._give(delivery, event, effect, self._opened(delivery))
             self._ledger.touch_effect(effect)
 

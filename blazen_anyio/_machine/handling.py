@@ -186,12 +186,10 @@ class Handling:
         gathered = scope.joined_by(step.index) if step.mode is Mode.GATHER else None
         if gathered is None and step.mode is Mode.GATHER:
             return False
-        self._life.end_attempt(delivery)
+        self._life.out -= 1
+        ledger.end_attempt(delivery)
         if ledger.publish is not None:
-            self._life.tell_step("step_completed", delivery, now)
-            ledger.tell(
-                ("event_routed", now, None, event.event_type, None, None, None, None, delivery.id)
-            )
+            self._tell_passed_on(delivery, event, now)
         branch, recoveries = delivery.branch, delivery.recoveries
         record = ledger.new_record(event, delivery.id, 0, scope, branch, recoveries)
         if gathered is not None:
@@ -202,6 +200,23 @@ class Handling:
         ledger.settle(delivery)
         self._life.commit(now)
         return True
+
+    def _tell_passed_on(self, delivery: Delivery, event: Event, now: float) -> None:
+        note, number = self._ledger.note, delivery.id
+        note(
+            (
+                "step_completed",
+                now,
+                delivery.step.name,
+                delivery.event_type,
+                delivery.attempts + 1,
+                now - delivery.started,
+                None,
+                number,
+                delivery.cause,
+            )
+        )
+        note(("event_routed", now, None, event.event_type, None, None, None, None, number))
 
     def failed(
         self, delivery: Delivery, error: BaseException, retry_in: float | None, now: float

@@ -58,6 +58,7 @@ class Ledger:
             invocation and cause.
         ending: how the run ends; decided, though perhaps not durable yet. The first one counts.
         outcome: how the run has ended.
+        stopped_by: the stop event that was committed, durable or not.
         carrier: what observers left with the run.
         on_drop: told of a delivery that counts no more while the runner does not have it.
     """
@@ -92,6 +93,7 @@ class Ledger:
         self.journal: Journal | None = Journal() if journaled or gated else None
         self.gate: deque[_Held] | None = deque() if gated else None
         self._held = _Held()
+        self.stopped_by: StopEvent | None = None
         self._stop: StopEvent | None = None
 
     # ---- numbers -------------------------------------------------------------------------------
@@ -108,7 +110,9 @@ class Ledger:
         self, event: Event, cause: int, position: int, scope: Scope, branch: int, recoveries: int
     ) -> Record:
         """Give an event its place in the run."""
-        record = Record(self.new_id(), event, cause, position, scope, branch, recoveries)
+        number = self.next_id
+        self.next_id = number + 1
+        record = Record(number, event, cause, position, scope, branch, recoveries)
         if self.journal is not None:
             self.journal.put("events", record.id, record.row)
         return record
@@ -142,7 +146,9 @@ class Ledger:
         recoveries: int,
     ) -> Delivery:
         """Put events on their way to one step, within a scope."""
-        delivery = Delivery(self.new_id(), step, records, scope, branch, recoveries)
+        number = self.next_id
+        self.next_id = number + 1
+        delivery = Delivery(number, step, records, scope, branch, recoveries)
         for record in records:
             record.holders += 1
         scope.members[delivery] = None
@@ -150,6 +156,12 @@ class Ledger:
         if self.journal is not None:
             self.journal.put("deliveries", delivery.id, delivery.row)
         return delivery
+
+    @property
+    def note(self) -> Callable[[RawFact], object]:
+        """Where facts of the commit under way go, if anybody listens."""
+        assert self.publish is not None, "nobody listens"
+        return self.publish if self.gate is None else self._held.facts.append
 
     def admit(self, delivery: Delivery) -> None:
         """Let a delivery be dispatched, as soon as the commit that made it is durable."""
@@ -212,9 +224,14 @@ class Ledger:
         """
         delivery.phase = "gone"
         self.active -= 1
-        self.leave(delivery.scope, delivery)
+        scope = delivery.scope
+        del scope.members[delivery]
+        if not scope.members and scope.parent is not None:
+            self.has_drained(scope)
         for record in delivery.records:
-            self.let_go(record)
+            record.holders -= 1
+            if not record.holders:
+                self.forget_record(record)
         if self.journal is not None:
             self.journal.remove("deliveries", delivery.id)
         if delivery.effects is not None:
@@ -484,17 +501,13 @@ class Ledger:
 
     def tell(self, fact: RawFact) -> None:
         """Publish a fact, as soon as the commit it belongs to is durable."""
-        assert self.publish is not None, "nobody listens"
-        if self.gate is None:
-            self.publish(fact)
-        else:
-            self._held.facts.append(fact)
+        self.note(fact)
 
     def end(self, outcome: Outcome) -> None:
         """End the run with the commit under way."""
         if self.ending is None:
             self.ending = outcome
-            self._stop = outcome.event
+            self._stop = self.stopped_by = outcome.event
             if self.gate is None:
                 self.outcome = outcome
             else:
@@ -508,10 +521,12 @@ class Ledger:
     def commit(self) -> None:
         """Close the change under way: number it, cut its delta, let out or hold its effects."""
         self.sequence += 1
-        if self.journal is None:
-            return
-        self.journal.put("run", 0, self.run_row)
-        self.deltas.append(self.journal.cut(self.sequence, self._stop))
+        if self.journal is not None:
+            self._cut(self.journal)
+
+    def _cut(self, journal: Journal) -> None:
+        journal.put("run", 0, self.run_row)
+        self.deltas.append(journal.cut(self.sequence, self._stop))
         self._stop = None
         if self.gate is not None:
             held, self._held = self._held, _Held()

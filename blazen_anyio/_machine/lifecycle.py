@@ -101,8 +101,7 @@ class Lifecycle:
     def end_attempt(self, delivery: Delivery) -> None:
         """The runner has reported the end of an attempt."""
         self.out -= 1
-        if delivery.repeated:
-            delivery.repeated = []
+        delivery.repeated = None
         self.ledger.end_attempt(delivery)
 
     def end_now(self, outcome: Outcome, now: float) -> None:

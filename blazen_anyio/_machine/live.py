@@ -377,7 +377,7 @@ class Delivery:
         self.doom: Doom | None = None
         self.effects: list[Effect] | None = None
         self.cursor = 0
-        self.repeated: list[Event] = []
+        self.repeated: list[Event] | None = None
         self.waiting_for: Effect | None = None
         self.resumes = False
         self.carrier: Carrier | None = None

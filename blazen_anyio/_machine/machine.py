@@ -112,6 +112,7 @@ class Machine:
         """Make a machine of a run that has completed with ``stop``."""
         machine = cls(plan, run_id)
         machine._ledger.end_now(Outcome("completed", event=stop))
+        machine._ledger.stopped_by = stop
         return machine
 
     @classmethod
@@ -184,6 +185,11 @@ class Machine:
     def outcome(self) -> Outcome | None:
         """How the run ended, once it has."""
         return self._ledger.outcome
+
+    @property
+    def stopped_by(self) -> StopEvent | None:
+        """The stop event that the run has committed, even if that is not durable yet."""
+        return self._ledger.stopped_by
 
     @property
     def finished(self) -> bool:

@@ -77,6 +77,14 @@ class Routing:
     ) -> None:
         ledger = self._ledger
         route = ledger.plan.route(event)
+        straight = route.straight
+        if straight is not None and straight.mode is Mode.EACH:
+            # As nearly every event: nothing but a delivery follows from it.
+            if ledger.publish is not None:
+                ledger.news.append(("event_routed", None, event.event_type, None, cause))
+            record = ledger.new_record(event, cause, position, scope, branch, recoveries)
+            ledger.admit(ledger.deliver(straight, (record,), scope, branch, recoveries))
+            return
         if route.stop:
             ledger.end(Outcome("completed", event=event))  # type: ignore[arg-type]
             return
@@ -160,7 +168,9 @@ class Routing:
         opened = self._ledger.open_scope(scope, cause.branch, step, cause.recoveries)
         opened.items = len(events)
         for branch, event in enumerate(events):
-            self.emit(event, cause, first + branch, opened, branch)
+            if is_dead(opened):
+                break  # one of them has given a gather all that it wanted
+            self._emit(event, cause.id, first + branch, opened, branch, cause.recoveries)
         if not opened.members:
             self._ledger.has_drained(opened)
 

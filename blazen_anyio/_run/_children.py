@@ -129,10 +129,11 @@ class Children:
     def stirred(self, child: Runner) -> None:
         """A child was told something: see whether it has completed, or waits for the outside."""
         delivery, record = self._running[child]
-        outcome = child.machine.outcome
-        if outcome is not None and outcome.event is not None and not record.has_ended:
-            write = partial(child.codec.encode_event, outcome.event)
-            self._owner.machine.end_child(record, outcome.event, write, self._owner.clock())
+        stop = child.machine.stopped_by
+        if stop is not None and not record.has_ended:
+            # Even if that is not durable yet: nothing else of the child is left for a snapshot.
+            write = partial(child.codec.encode_event, stop)
+            self._owner.machine.end_child(record, stop, write, self._owner.clock())
             self._owner.after_input()
         resting = self._siblings[delivery].resting
         if child.machine.at_rest != (child in resting):

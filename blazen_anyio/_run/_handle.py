@@ -322,8 +322,7 @@ class Run(Generic[R]):
             StateValueError: an event holds something that can't be written, with type and field.
         """
         runner = self._runner
-        outcome = runner.machine.outcome
-        if outcome is not None and outcome.kind == "completed":
+        if runner.machine.stopped_by is not None:
             raise RunEndedError(f"run {self._run_id!r} has completed")
         return runner.snapshot()
 

@@ -123,6 +123,7 @@ class Lane:
                     runner.giving_way -= 1
                 now = turn = clock()
                 hops = 0
+                runner.history.trim()
         runner.lane_ended(self)
 
     async def _park(self) -> bool:

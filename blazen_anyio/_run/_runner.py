@@ -146,10 +146,6 @@ class Runner:
         Raises nothing but a cancellation from outside, after the run has been cancelled by it.
         """
         try:
-            # Before any step, whose first part would run all the same.
-            await checkpoint_if_cancelled()
-            if self.watch is not None:
-                self.watch.begin(self._context_vars)
             if self.scribe is None or self.parent is not None:
                 await self._drive_hosted()
             else:
@@ -170,6 +166,10 @@ class Runner:
             self.ended.set()
 
     async def _drive_hosted(self) -> None:
+        # Before any step, whose first part would run all the same.
+        await checkpoint_if_cancelled()
+        if self.watch is not None:
+            self.watch.begin(self._context_vars)
         if self.hosts is None:
             await self._drive_steps()
         else:
@@ -328,6 +328,7 @@ class Runner:
     def lane_ended(self, lane: Lane) -> None:
         """A lane retires; what it would have gone on with needs another."""
         self._ended_lanes.append(lane)
+        self.history.trim()
         self.want_lane_if_backlog()
         self._check_quiet()
 

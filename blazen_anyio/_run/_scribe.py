@@ -21,12 +21,13 @@ import attrs
 
 from .._codec import canonical
 from .._events import Event, StopEvent
-from .._exceptions import RunLostError, StateValueError, StoreError, WorkflowError
+from .._exceptions import RunLostError, StateValueError, StoreError
 from .._machine import Delta, Outcome, RawFact
 from .._machine.records import ChildRow, Key, TableName
 from .._snapshot import Saving, write_row
 from .._store import RESULT, Commit, HistoryFact, Store
 from ._book import Book, Change, Shelf
+from ._failures import is_fatal
 from ._groups import leave_group
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class Scribe:
         self._facts: list[HistoryFact] = []
         self._taken = 0
         self._stored = 0
+        self._completed_by = 0
         self._error: StoreError | None = None
         self._closing = False
         self._stirred = anyio.Event()
@@ -109,8 +111,8 @@ class Scribe:
                 continue
             try:
                 self._put(self._change(runner, delta), runner, delta.sequence)
-            except WorkflowError as error:
-                self._fail(_as_store_error(error))
+            except Exception as error:
+                self._fail(error)
         # What was written in advance is known by the id of an object, which may be gone by now.
         self._saving(runner).prepared.clear()
 
@@ -124,6 +126,7 @@ class Scribe:
         change = Change(runner.shelf)
         if delta.stop is not None and runner.parent is None:
             self._book.completed, self._book.run = True, {}
+            self._completed_by = self._taken + 1
             change.status, change.clears = "completed", True
             change.puts[RESULT] = canonical(runner.codec.encode_event(delta.stop))
             return change
@@ -276,9 +279,11 @@ class Scribe:
         error = exc_info[1]
         assert error is None or isinstance(error, BaseException)
         self._closing = True
-        self._end()
-        self._stirred.set()
-        await leave_group(self._group, error)
+        try:
+            self._end()
+        finally:
+            self._stirred.set()
+            await leave_group(self._group, error)
 
     async def flush(self) -> None:
         """Wait until everything committed so far is durable.
@@ -298,9 +303,13 @@ class Scribe:
             try:
                 while self._error is None and (self._queue or not self._closing):
                     await self._store_some()
-            finally:
-                await self.give_back()
-                self._lease_scope.cancel()
+            except GeneratorExit:
+                raise  # the event loop is gone; nothing may be awaited any more
+            except BaseException as error:
+                # A cancellation too: nobody cancels this but a store that does so itself.
+                self._fail(error)
+            await self.give_back()
+            self._lease_scope.cancel()
 
     async def _store_some(self) -> None:
         if not self._queue:
@@ -310,11 +319,7 @@ class Scribe:
         self._queue.clear()
         if not batch:
             return  # there is nothing left to do
-        try:
-            await self._store.commit([written.commit for written in batch])
-        except Exception as error:
-            self._fail(_as_store_error(error))
-            return
+        await self._store.commit([written.commit for written in batch])
         self._stored += len(batch)
         self._report(batch)
 
@@ -334,8 +339,8 @@ class Scribe:
         try:
             with anyio.CancelScope(shield=True):
                 await self._store.renew(self._book.run_id, self._book.epoch)
-        except Exception as error:
-            self._fail(_as_store_error(error))
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
+            self._fail(error)
 
     def _report(self, batch: list[_Written]) -> None:
         """Tell the machines which of their commits are durable, and those who wait for it."""
@@ -348,17 +353,30 @@ class Scribe:
             for runner in last:
                 runner.after_input()
 
-    def _fail(self, error: StoreError) -> None:
+    def _fail(self, error: BaseException) -> None:
         """The store has failed: nothing more can be stored, and the run fails."""
-        # A run that did not wait for its commits may have completed with what is not stored.
-        overrule = not self.gated and self._stored < self._taken
-        self._error = error
+        runner = self.root
+        assert runner is not None, "nothing is stored before there is a runner"
+        self._error = _as_store_error(error)
         self._queue.clear()
         self._progress.set()
         self._stirred.set()
-        if self.root is not None:
-            self.root.machine.fail(error, self.root.clock(), overrule=overrule)
-            self.root.after_input()
+        fatal = is_fatal(error)
+        runner.machine.fail(
+            error if fatal else self._error, runner.clock(), overrule=fatal or self._overrules()
+        )
+        runner.after_input()
+
+    def _overrules(self) -> bool:
+        """Whether the run must not end as it has, because that is not in the store.
+
+        A run that does not wait for its commits may have completed with a result that is not.
+        """
+        assert self.root is not None
+        outcome = self.root.machine.outcome
+        if outcome is None or outcome.kind in ("failed", "cancelled"):
+            return False
+        return outcome.kind == "suspended" or self._stored < self._completed_by
 
     async def give_back(self) -> None:
         """Let others execute the run, unless it is somebody else's already."""
@@ -366,7 +384,7 @@ class Scribe:
             return
         try:
             await self._store.release(self._book.run_id, self._book.epoch)
-        except Exception as error:
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
             if self._error is None and self.root is not None:
                 self.root.log("the store could not give the run back", error)
 
@@ -390,16 +408,33 @@ class Scribe:
     def _describe(self, change: Change, runner: Runner, outcome: Outcome) -> None:
         if outcome.kind == "failed" and outcome.error is not None:
             change.status = "failed"
-            change.note = f"{type(outcome.error).__qualname__}: {outcome.error}"
+            change.note = _in_words(outcome.error)
         elif outcome.kind == "suspended":
-            asked = [request.prompt for request in runner.requests.open()]
             change.status = "suspended"
-            change.note = f"waits for an answer to: {'; '.join(asked)}" if asked else ""
+            change.note = self._questions(runner)
         elif outcome.kind == "cancelled" and runner.cancel_asked:
             change.status = "cancelled"
 
 
-def _as_store_error(error: Exception) -> StoreError:
+    def _questions(self, runner: Runner) -> str:
+        """What a run waits for; a store that hides what it keeps does not show it here either."""
+        requests = runner.requests.kept()
+        if not requests:
+            return ""
+        if self._store.seal.cipher is not None:
+            return f"waits for {len(requests)} answer(s)"
+        return f"waits for an answer to: {'; '.join(request.prompt for request in requests)}"
+
+
+def _in_words(error: BaseException) -> str:
+    kind = type(error).__qualname__
+    try:
+        return f"{kind}: {error}"
+    except Exception:  # a user's __str__ must not stand in the way of the end
+        return kind
+
+
+def _as_store_error(error: BaseException) -> StoreError:
     if isinstance(error, StoreError):
         return error
     if isinstance(error, StateValueError):

@@ -38,6 +38,7 @@ logger = logging.getLogger("blazen_anyio")
 _LONGEST_CARRIER = 8192
 
 _Failure = tuple[BaseException, float | None]
+_Entered = tuple[Observer, AbstractContextManager[object]]
 
 
 class WatchedLane(Lane):
@@ -137,11 +138,7 @@ class Watch:
         """Be around an attempt, from before its body until the machine has been told its end."""
         attempt = self._trying[delivery] = self._attempt(delivery)
         started = self._runner.clock()
-        entered = [
-            scope
-            for observer in self._observers
-            if (scope := self._enter(observer, attempt)) is not None
-        ]
+        entered = [entry for each in self._observers for entry in self._enter(each, attempt)]
         try:
             yield
         finally:
@@ -165,20 +162,18 @@ class Watch:
         kind = self._runner.steps[delivery.step.index].kind
         return ObservedAttempt(self._open[delivery][0], delivery.attempts + 1, kind)
 
-    def _enter(
-        self, observer: Observer, attempt: ObservedAttempt
-    ) -> tuple[Observer, AbstractContextManager[object]] | None:
-        scope = self._guard(observer, observer.attempt_started, attempt)
-        if scope is None:
-            return None
-        entered: list[AbstractContextManager[object]] = []
+    def _enter(self, observer: Observer, attempt: ObservedAttempt) -> list[_Entered]:
+        """Tell an observer that an attempt begins; enter what it puts around it, if anything."""
+        entered: list[_Entered] = []
 
         def enter() -> None:
-            scope.__enter__()
-            entered.append(scope)
+            scope = observer.attempt_started(attempt)
+            if scope is not None:
+                scope.__enter__()
+                entered.append((observer, scope))
 
         self._guard(observer, enter)
-        return (observer, scope) if entered else None
+        return entered
 
     def _end_attempt(self, delivery: Delivery, attempt: ObservedAttempt, started: float) -> None:
         error, retry_in = self._failures.pop(delivery, (self._fault_of(delivery), None))
@@ -190,7 +185,9 @@ class Watch:
         elif delivery.doom == "timeout" and isinstance(error, StepTimeoutError):
             kind = "timed_out"
         how = self._how(kind, error, started)
-        self._tell("attempt_ended", attempt, AttemptEnd(**how, retry_in=retry_in if again else None))
+        self._tell(
+            "attempt_ended", attempt, AttemptEnd(**how, retry_in=retry_in if again else None)
+        )
         if again:
             return
         outcome = self._runner.machine.outcome
@@ -259,8 +256,10 @@ def _read_carrier(text: str) -> dict[str, str]:
         data: Any = json.loads(text) if 0 < len(text) <= _LONGEST_CARRIER else None
     except (ValueError, RecursionError):
         data = None
-    return data if isinstance(data, dict) and _are_texts(cast("dict[object, object]", data)) else {}
+    if not isinstance(data, dict) or not _are_texts(data):
+        return {}
+    return cast("dict[str, str]", data)
 
 
-def _are_texts(carrier: Mapping[object, object]) -> bool:
+def _are_texts(carrier: Mapping[Any, Any]) -> bool:
     return all(isinstance(key, str) and isinstance(text, str) for key, text in carrier.items())

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-import blazen_anyio._workflow
+import blazen_anyio._launch
 from blazen_anyio._machine import Machine
 
 __all__ = ["after_each_input"]
@@ -58,5 +58,5 @@ def after_each_input(look: Callable[[str], None]) -> Iterator[None]:
                 if _is_input(name, member):
                     setattr(self, name, told(self, name))
 
-    with mock.patch.object(blazen_anyio._workflow, "Machine", Recorded):
+    with mock.patch.object(blazen_anyio._launch, "Machine", Recorded):
         yield
