@@ -1,0 +1,1 @@
+"""The contract by example: each claim about a run, as a small workflow; see ``claims``."""
