@@ -11,14 +11,15 @@ import asyncio
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from contextvars import Context, copy_context
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import anyio
 from anyio import NoEventLoopError
+from anyio import run as run_event_loop
 
 __all__ = ["run_blocking"]
 
@@ -43,7 +44,7 @@ def run_blocking(function: Callable[[], Awaitable[T]], backend: str) -> T:
         return await function()
 
     if not _in_event_loop():
-        return anyio.run(run, backend=backend)
+        return run_event_loop(run, backend=backend)
     return _Elsewhere(run, backend).result()
 
 
@@ -55,54 +56,60 @@ def _in_event_loop() -> bool:
     return True
 
 
-class _Elsewhere:
+class _Elsewhere(Generic[T]):
     """A call that runs in a thread of its own."""
 
-    def __init__(self, function: Callable[[], Awaitable[object]], backend: str) -> None:
+    def __init__(self, function: Callable[[], Awaitable[T]], backend: str) -> None:
         self._function = function
         self._backend = backend
+        # Before anything runs, so that no cancellation that comes from then on is overlooked.
+        self._task = _asyncio_task()
+        self._cancelled = 0 if self._task is None else self._task.cancelling()
         self._context = _context_without_loop()
-        self._outcome: Future[object] = Future()
+        self._outcome: Future[T] = Future()
+        self._results: list[T] = []
         self._cancel_soon: Callable[[], object] | None = None
         self._unwanted = False
 
-    def result(self) -> object:
+    def result(self) -> T:
         """Run it, and wait for its end."""
         thread = threading.Thread(target=self._work, name="runs a workflow")
-        thread.start()
         try:
+            thread.start()  # here already Ctrl-C may come
             return self._wait()
         except BaseException:
             self._cancel()
             raise
         finally:
-            thread.join()
+            _join(thread)
 
     def _work(self) -> None:
+        run = partial(run_event_loop, self._cancellable, backend=self._backend)
         try:
-            self._outcome.set_result(
-                self._context.run(anyio.run, self._cancellable, backend=self._backend)
-            )
+            self._context.run(run)
         except BaseException as error:
             self._outcome.set_exception(error)
+        else:
+            for result in self._results:  # none if it was cancelled, and then nobody waits
+                self._outcome.set_result(result)
 
-    async def _cancellable(self) -> object:
+    async def _cancellable(self) -> None:
         with anyio.CancelScope() as scope:
             self._cancel_soon = partial(_call_soon(self._backend), scope.cancel)
             if self._unwanted:
                 scope.cancel()
-            return await self._function()
+            self._results.append(await self._function())
 
-    def _wait(self) -> object:
+    def _wait(self) -> T:
         """Wait here; a cancellation of the task that this is called in ends that."""
-        task = _asyncio_task()
+        task = self._task
         if task is None:
             return self._outcome.result()
-        cancelled = task.cancelling()
         while True:
-            with suppress(TimeoutError):
-                return self._outcome.result(_SECONDS_PER_LOOK)
-            if task.cancelling() > cancelled:
+            wait([self._outcome], _SECONDS_PER_LOOK)
+            if self._outcome.done():
+                return self._outcome.result()
+            if task.cancelling() > self._cancelled:
                 # Ctrl-C in ``asyncio.run`` is such a cancellation, which could not arrive.
                 raise asyncio.CancelledError
 
@@ -111,6 +118,11 @@ class _Elsewhere:
         if self._cancel_soon is not None:
             with suppress(RuntimeError):  # its loop has ended in between
                 self._cancel_soon()
+
+
+def _join(thread: threading.Thread) -> None:
+    if thread.ident is not None:  # else it has not come to begin
+        thread.join()
 
 
 def _call_soon(backend: str) -> Callable[[Callable[[], object]], object]:

@@ -8,6 +8,8 @@ The rules, which the runner keeps:
 * What starts also ends, whatever happens: each ``..._started`` is followed by its ``..._ended``,
   innermost first. Only the death of the process leaves something open.
 * A workflow without observers pays nothing for them.
+* What is told has happened, and is perhaps not stored yet: a stored run may do it again after a
+  crash, and tells it again then.
 
 The objects that come with a call say what it is about. They hold no event and no result; each is
 the same object from its start to its end, and may serve as a key.

@@ -43,7 +43,13 @@ class Attempts:
     # ---- bodies --------------------------------------------------------------------------------
 
     async def run_body(self, body: Body, delivery: Delivery, context: Context | None) -> Any:
-        """Run a step that is more than a coroutine function of one event."""
+        """Run a step that is more than a coroutine function of one event.
+
+        Where a run does not wait for its commits, a step waits that has to be on record as begun.
+        """
+        scribe = self._runner.scribe
+        if delivery.begun and scribe is not None and not scribe.gated:
+            await scribe.flush()
         needs, hosts = body.step.parameters.resources, self._runner.hosts
         if not needs or hosts is None:
             return await self._run_kind(body, delivery, context, {})

@@ -165,6 +165,8 @@ class Children:
                 return True
         for record in self._dormant():
             if any(each.request_id == request_id for each in _unanswered(record)):
+                if self._owner.scribe is not None:
+                    self._owner.codec.encode(response, f"the answer to {request_id}")
                 self._owner.machine.answer_child(record, request_id, response, self._owner.clock())
                 self._owner.after_input()
                 return True

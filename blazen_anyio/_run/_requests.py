@@ -60,9 +60,12 @@ class Requests:
             return
         if (why := runner.children.why_closed(request_id)) is not None:
             raise UnknownRequestError(request_id, why)
-        if runner.scribe is not None:
-            runner.codec.encode(response, f"the answer to {request_id}")
+        self._check_storable(request_id, response)
         self._answer(request_id, response)
+
+    def _check_storable(self, request_id: str, response: Any) -> None:
+        if self._runner.scribe is not None:
+            self._runner.codec.encode(response, f"the answer to {request_id}")
 
     def _answer(self, request_id: str, response: Any) -> None:
         runner = self._runner
@@ -94,6 +97,7 @@ class Requests:
             response = handler(request)
             if inspect.isawaitable(response):
                 response = await response
+            self._check_storable(request.request_id, response)
         except BaseException as error:
             failure = without_cancellations(error)
             if failure is None and cancelled_from_outside():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context as ContextVars
 from typing import TYPE_CHECKING, Any, cast
@@ -93,7 +93,7 @@ class Watch:
             carrier,
             self._waiting,
         )
-        machine.on_drop = self._dropped
+        machine.tell_drops(self._dropped)
         context.run(self._tell, "run_started", run)
         if carrier != kept and (text := self._write_carrier(carrier)) is not None:
             machine.keep(text, runner.clock())
@@ -134,7 +134,7 @@ class Watch:
         self._failures[delivery] = error, retry_in
 
     @contextmanager
-    def around(self, delivery: Delivery) -> Iterator[None]:
+    def around(self, delivery: Delivery) -> Generator[None]:
         """Be around an attempt, from before its body until the machine has been told its end."""
         attempt = self._trying[delivery] = self._attempt(delivery)
         started = self._runner.clock()
@@ -256,9 +256,8 @@ def _read_carrier(text: str) -> dict[str, str]:
         data: Any = json.loads(text) if 0 < len(text) <= _LONGEST_CARRIER else None
     except (ValueError, RecursionError):
         data = None
-    if not isinstance(data, dict) or not _are_texts(data):
-        return {}
-    return cast("dict[str, str]", data)
+    found = cast("dict[str, str]", data) if isinstance(data, dict) else {}
+    return found if _are_texts(found) else {}
 
 
 def _are_texts(carrier: Mapping[Any, Any]) -> bool:
