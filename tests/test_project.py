@@ -119,6 +119,6 @@ def test_the_changelog_tells_of_this_version() -> None:
 def test_an_extra_is_tested_against_the_bounds_that_users_get() -> None:
     """What the tests install is what the extras promise."""
     extras = PROJECT["project"]["optional-dependencies"]
-    tested = PROJECT["dependency-groups"]["test"]
+    tested = {each for each in PROJECT["dependency-groups"]["test"] if isinstance(each, str)}
     for extra in extras:
-        assert set(extras[extra]) <= set(tested)
+        assert set(extras[extra]) <= tested

@@ -31,9 +31,10 @@ def test_a_python_example_runs(block: str, backend: str, monkeypatch: pytest.Mon
     run = anyio.run
     mains: list[str] = []
 
-    def run_on_backend(function, *arguments: object) -> object:
-        mains.append(function.__name__)
-        return run(function, *arguments, backend=backend)
+    def run_on_backend(function, *arguments: object, **options: object) -> object:
+        if "backend" not in options:  # else it is ``run_sync`` that has been told which
+            mains.append(function.__name__)
+        return run(function, *arguments, **{"backend": backend, **options})
 
     monkeypatch.setattr(anyio, "run", run_on_backend)
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
