@@ -6,6 +6,7 @@ Every session installs into a virtual environment of its own and needs nothing b
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import nox
 
@@ -70,10 +71,54 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session
+def kill(session: nox.Session) -> None:
+    """Kill durable runs 1,000 times, on all cores; ``BLAZEN_SEED`` says where to begin."""
+    install(session, "test")
+    environment = {"BLAZEN_KILLS": os.environ.get("BLAZEN_KILLS", "1000")}
+    session.run(
+        "pytest", "-n", "auto", "tests/durable/test_kill.py", *session.posargs, env=environment
+    )
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Fail every call of SQLite and of the disk, and cut the power at 1,000 points; minutes."""
+    install(session, "test")
+    session.run(
+        "pytest",
+        "-n",
+        "auto",
+        "tests/stores",
+        "tests/durable/test_faulty_sqlite.py",
+        *session.posargs,
+        env={"BLAZEN_FAULTS": "all"},
+    )
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure the engine against the hand-written loop and the floor; takes minutes."""
-    session.install(".[trio]")
+    install(session, "bench")
     session.run("python", "-m", "benchmarks.run", *session.posargs)
+
+
+@nox.session
+def bench_peers(session: nox.Session) -> None:
+    """Measure other engines, too, each in an environment of its own; takes half an hour.
+
+    A peer that does not install or run here is left out, and the tables say why.
+    """
+    install(session, "bench")
+    environments = str(Path(session.create_tmp()).resolve() / "peers")
+    session.run("python", "-m", "benchmarks.environments", environments)
+    session.run("python", "-m", "benchmarks.run", "--peers", environments, *session.posargs)
+
+
+@nox.session
+def guard(session: nox.Session) -> None:
+    """Fail where the engine became slower than it was, against the hand-written loop."""
+    install(session, "bench")
+    session.run("python", "-m", "benchmarks.guard", *session.posargs)
 
 
 @nox.session
@@ -82,3 +127,11 @@ def fuzz(session: nox.Session) -> None:
     install(session, "test")
     environment = {"BLAZEN_FUZZ": os.environ.get("BLAZEN_FUZZ", "100000")}
     session.run("pytest", "tests/test_snapshot_fuzz.py", *session.posargs, env=environment)
+
+
+@nox.session
+def simulations(session: nox.Session) -> None:
+    """Simulate 10,000 random workflows, and sweep more of them for cancellations and crashes."""
+    install(session, "test")
+    environment = {"BLAZEN_SIMULATIONS": os.environ.get("BLAZEN_SIMULATIONS", "10000")}
+    session.run("pytest", "-n", "auto", "tests/kit", *session.posargs, env=environment)

@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+import anyio
 import anyio.lowlevel
 
 from blazen_anyio import Event, StartEvent, StopEvent, Workflow, step
+
+from .engine_edges import (
+    durable_chain,
+    durable_runs,
+    snapshot_dump,
+    snapshot_load,
+    stream,
+    stream_to_four,
+)
+from .lateness import lateness_beside
+from .workloads import Timed
+
+__all__ = [
+    "chain",
+    "concurrent_runs",
+    "durable_chain",
+    "durable_runs",
+    "fan_out",
+    "lateness",
+    "short_runs",
+    "snapshot_dump",
+    "snapshot_load",
+    "stream",
+    "stream_to_four",
+    "suspending_chain",
+    "suspending_fan_out",
+    "unrecorded_chain",
+    "waits",
+]
 
 
 class Chain(StartEvent):
@@ -96,6 +126,12 @@ async def suspending_work(event: Work) -> Done:
     return Done(event.number)
 
 
+@step(name="work", max_concurrency=100)
+async def waiting_work(event: Work) -> Done:
+    await anyio.sleep(0.01)
+    return Done(event.number)
+
+
 @step
 async def gather(events: list[Done]) -> Finish:
     return Finish(number=sum(event.number for event in events))
@@ -121,13 +157,18 @@ SUSPENDING_CHAIN = Workflow("suspending chain", [begin_chain, suspending_hop], s
 UNRECORDED_CHAIN = Workflow("unrecorded chain", [begin_chain, hop], stop=Finish, history=0)
 FAN_OUT = Workflow("fan-out", [split, work, gather], stop=Finish)
 SUSPENDING_FAN_OUT = Workflow("suspending fan-out", [split, suspending_work, gather], stop=Finish)
+WAITS = Workflow("waits", [split, waiting_work, gather], stop=Finish)
 SHORT = Workflow("short", [first, second, third], stop=Finish)
 
 
-async def chain(hops: int, *, suspend: bool = False) -> int:
+async def chain(hops: int) -> int:
     """Pass one event on from step to step, ``hops`` times."""
-    workflow = SUSPENDING_CHAIN if suspend else CHAIN
-    return (await workflow.run(Chain(hops=hops))).number
+    return (await CHAIN.run(Chain(hops=hops))).number
+
+
+async def suspending_chain(hops: int) -> int:
+    """Like :func:`chain`, each step suspends once."""
+    return (await SUSPENDING_CHAIN.run(Chain(hops=hops))).number
 
 
 async def unrecorded_chain(hops: int) -> int:
@@ -135,10 +176,19 @@ async def unrecorded_chain(hops: int) -> int:
     return (await UNRECORDED_CHAIN.run(Chain(hops=hops))).number
 
 
-async def fan_out(items: int, *, suspend: bool = False) -> int:
+async def fan_out(items: int) -> int:
     """Fan out to ``items`` events, do each, and gather the results."""
-    workflow = SUSPENDING_FAN_OUT if suspend else FAN_OUT
-    return (await workflow.run(FanOut(items=items))).number
+    return (await FAN_OUT.run(FanOut(items=items))).number
+
+
+async def suspending_fan_out(items: int) -> int:
+    """Like :func:`fan_out`, each step suspends once."""
+    return (await SUSPENDING_FAN_OUT.run(FanOut(items=items))).number
+
+
+async def waits(items: int) -> int:
+    """Like :func:`fan_out`, each step waits for 10 ms, a hundred at a time."""
+    return (await WAITS.run(FanOut(items=items))).number
 
 
 async def short_runs(runs: int) -> int:
@@ -147,3 +197,21 @@ async def short_runs(runs: int) -> int:
     for _ in range(runs):
         total += (await SHORT.run(Begin(count=0))).number
     return total
+
+
+async def concurrent_runs(runs: int) -> int:
+    """Start and finish ``runs`` runs of three steps, all at once."""
+    results: list[int] = []
+
+    async def run_once() -> None:
+        results.append((await SHORT.run(Begin(count=0))).number)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(runs):
+            tasks.start_soon(run_once)
+    return sum(results)
+
+
+async def lateness(hops: int) -> Timed:
+    """Tell how late a foreign timer is while a chain runs flat out."""
+    return await lateness_beside(chain, hops)

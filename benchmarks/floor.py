@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from functools import partial
+
+import anyio
 import anyio.lowlevel
 
 from .messages import Begin, Done, Finish, Hop, Middle, Work
@@ -54,3 +58,33 @@ async def short_runs(runs: int) -> int:
         finish = await third(await second(await first(Begin(0))))
         total += finish.result
     return total
+
+
+async def waits(items: int) -> int:
+    """A hundred workers wait for 10 ms at a time."""
+    numbers = iter(range(items))
+    done: list[int] = []
+
+    async def worker() -> None:
+        for number in numbers:
+            await anyio.sleep(0.01)
+            done.append(number)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(worker)
+    return sum(done)
+
+
+async def stream(events: int) -> int:
+    """Iterate over an asynchronous generator."""
+
+    async def generate() -> AsyncIterator[Work]:
+        for number in range(events):
+            yield Work(number)
+
+    return sum([1 async for _ in generate()])
+
+
+suspending_chain = partial(chain, suspend=True)
+suspending_fan_out = partial(fan_out, suspend=True)

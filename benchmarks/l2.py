@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
-from anyio.streams.memory import MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from .lateness import lateness_beside
 from .messages import Begin, Done, Finish, Hop, Middle, Work
+from .workloads import Timed
 
 Step = Callable[[Any], Awaitable[object]]
 
@@ -102,3 +105,67 @@ async def short_runs(runs: int, *, nowait: bool = False) -> int:
 
     steps: dict[type, Step] = {Begin: first, Middle: second, Hop: third}
     return sum([await loop(steps, Begin(0), nowait=nowait) for _ in range(runs)])
+
+
+async def concurrent_runs(runs: int, *, nowait: bool = False) -> int:
+    """Start and finish ``runs`` runs of three steps, all at once."""
+    results: list[int] = []
+
+    async def run_once() -> None:
+        results.append(await short_runs(1, nowait=nowait))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(runs):
+            tasks.start_soon(run_once)
+    return sum(results)
+
+
+async def waits(items: int) -> int:
+    """Like :func:`fan_out`, each step waits for 10 ms, a hundred at a time."""
+    limit = anyio.CapacityLimiter(100)
+    numbers: list[int] = []
+
+    async def split(event: Begin) -> list[Work]:
+        return [Work(number) for number in range(event.count)]
+
+    async def work(event: Work) -> Done:
+        async with limit:
+            await anyio.sleep(0.01)
+        return Done(event.number)
+
+    async def gather(event: Done) -> Finish | None:
+        numbers.append(event.number)
+        return Finish(sum(numbers)) if len(numbers) == items else None
+
+    return await loop({Begin: split, Work: work, Done: gather}, Begin(items))
+
+
+async def lateness(hops: int) -> Timed:
+    """Tell how late a foreign timer is while a chain runs flat out."""
+    return await lateness_beside(chain, hops)
+
+
+async def stream(events: int, readers: int = 1) -> int:
+    """Hand events to readers, over a bounded memory object stream for each."""
+    counts: list[int] = []
+
+    async def read(receive: MemoryObjectReceiveStream[Work]) -> None:
+        async with receive:
+            counts.append(sum([1 async for _ in receive]))
+
+    async with anyio.create_task_group() as tasks:
+        pairs = [anyio.create_memory_object_stream[Work](1024) for _ in range(readers)]
+        for _, receive in pairs:
+            tasks.start_soon(read, receive)
+        for number in range(events):
+            event = Work(number)
+            for send, _ in pairs:
+                await send.send(event)
+        for send, _ in pairs:
+            send.close()
+    return sum(counts)
+
+
+suspending_chain = partial(chain, suspend=True)
+suspending_fan_out = partial(fan_out, suspend=True)
+stream_to_four = partial(stream, readers=4)

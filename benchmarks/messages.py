@@ -45,3 +45,16 @@ class Finish:
     """Ends a run."""
 
     result: int
+
+
+@attrs.frozen(slots=False)
+class Item:
+    """One queued event of a snapshot."""
+
+    number: int
+    name: str
+
+
+def large_state() -> dict[str, str]:
+    """About a megabyte of state: a thousand entries."""
+    return {f"key {number}": "0123456789abcdef" * 64 for number in range(1000)}

@@ -1,118 +1,154 @@
-"""Run the benchmarks: ``python -m benchmarks.run``.
+"""Run the benchmarks: ``python -m benchmarks.run``; ``--help`` lists the options.
 
-All is measured in one process and one run. What counts is the ratio of medians, engine to L2: an
-absolute time says more about the machine than about the code, so nothing here ever fails on one.
+Each contender takes its turns in processes of its own, all in turn; see :mod:`.harness`. What
+counts is the ratio: an absolute time says more about the machine than about the code, so nothing
+here ever fails on one.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
+import os
 import platform
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import anyio
-import attrs
+from .contenders import BACKENDS, CONTENDERS, OURS, PEERS, Contender
+from .harness import Harness, load_average
+from .plot import COUNTS, draw, lines_of
+from .results import Result, Results
+from .tables import render
+from .workloads import WORKLOADS, Workload, find_workload
 
-from .measuring import Growth, Measurement, measure, measure_growth
-from .workloads import CONTENDERS, WORKLOADS, Workload
+__all__ = ["main", "measure"]
 
-BACKENDS = ("asyncio", "trio")
-
-
-@attrs.frozen
-class Report:
-    """What was measured on one backend."""
-
-    backend: str
-    measurements: Sequence[Measurement]
-    growth: Growth
-
-    def find(self, workload: str, contender: str) -> Measurement:
-        """Look up one measurement."""
-        return next(
-            measurement
-            for measurement in self.measurements
-            if (measurement.workload, measurement.contender) == (workload, contender)
-        )
-
-    def ratio(self, workload: str, contender: str = "L2") -> float:
-        """Say how the engine compares, by the medians."""
-        return self.find(workload, "engine").median / self.find(workload, contender).median
+_LONGEST_POINT = 60.0
+"""Seconds that a point of the plot may be expected to take."""
 
 
-async def take_report(backend: str, count: int, repeat: int, long: bool) -> Report:
-    """Measure everything on the backend that is running."""
-    measurements: list[Measurement] = []
-    for workload in WORKLOADS:
-        measurements += await measure(workload, count, repeat)
-    short, longest = (1_000, 1_000_000) if long else (max(1, count // 10), count)
-    growth = await measure_growth(short, longest, min(repeat, 3))
-    return Report(backend, measurements, growth)
+def measure(
+    harness: Harness,
+    workloads: Sequence[Workload],
+    backends: Sequence[str],
+    contenders: Sequence[Contender],
+    command: str = "python -m benchmarks.run",
+) -> Results:
+    """Measure all of these."""
+    load = [load_average()]
+    items: list[Result] = []
+    for workload in workloads:
+        for backend in backends:
+            items += harness.measure(workload, backend, contenders)
+            load.append(load_average())
+    return Results(
+        command=command,
+        day=datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+        machine=f"{os.cpu_count()}-core {platform.machine().replace('_', '-')}",
+        load=load,
+        items=items,
+    )
 
 
-def render(report: Report) -> str:
-    """Write a report for people."""
-    heading = f"{report.backend}: microseconds, median and spread"
-    columns = "".join(f"{name:>16}" for name in CONTENDERS)
-    lines = [
-        f"{heading:<38}{columns}  engine / L2, / L2 nowait",
-        *(_render_workload(report, workload) for workload in WORKLOADS),
-        *_render_growth(report.growth),
-    ]
+def measure_growth(
+    harness: Harness, contenders: Sequence[Contender], backend: str = "asyncio"
+) -> list[Result]:
+    """Measure chains from a thousand to a million hops. Who would take too long stops before."""
+    chain = find_workload("chain")
+    points: list[Result] = []
+    goes_on = list(contenders)
+    for count in COUNTS:
+        found = harness.measure(chain, backend, goes_on, count) if goes_on else []
+        points += found
+        slow = {
+            result.contender
+            for result in found
+            if result.unable or 10 * result.cost * count > _LONGEST_POINT
+        }
+        goes_on = [contender for contender in goes_on if contender.name not in slow]
+    return points
+
+
+def draw_growth(points: Sequence[Result], day: str) -> str:
+    """Draw what :func:`measure_growth` found."""
+    versions: dict[str, str] = {}
+    for point in points:
+        versions |= point.versions
+    note = f"asyncio; {day}; " + ", ".join(
+        f"{name} {versions[name]}" for name in ("python", "anyio") if name in versions
+    )
+    return draw(lines_of(points), "A chain of steps: time per event", note)
+
+
+def render_growth(points: Sequence[Result]) -> str:
+    """Say how the cost at a million hops compares with that at a thousand."""
+    lines: list[str] = []
+    for name in dict.fromkeys(point.contender for point in points):
+        mine = {point.count: point for point in points if point.contender == name}
+        if COUNTS[0] in mine and COUNTS[-1] in mine and mine[COUNTS[-1]].unable is None:
+            short, long = mine[COUNTS[0]], mine[COUNTS[-1]]
+            lines.append(
+                f"{name}: a hop of {long.count:,} against one of {short.count:,}: "
+                f"{long.cost / short.cost:.2f}; memory {long.growth} and {short.growth} bytes"
+            )
     return "\n".join(lines)
 
 
-def _render_workload(report: Report, workload: Workload) -> str:
-    found = [report.find(workload.name, contender) for contender in CONTENDERS]
-    times = "".join(f"{f'{m.median:.2f} ±{m.spread:3.0%}':>16}" for m in found)
-    ratios = ", ".join(f"{report.ratio(workload.name, c):.3f}" for c in ("L2", "L2 nowait"))
-    limit = f"  (at most {workload.target:g})" if workload.target else ""
-    title = f"{workload.name}, per {workload.unit}"
-    return f"  {title:<36}{times}  {ratios}{limit}"
-
-
-def _render_growth(growth: Growth) -> list[str]:
-    cost, peak = growth.long_cost / growth.short_cost, growth.long_peak / growth.short_peak
-    return [
-        f"  history off, a chain of {growth.long:,} hops against one of {growth.short:,}: "
-        f"{growth.long_cost:.2f} and {growth.short_cost:.2f} per hop, {cost:.3f} (at most 1.15)",
-        f"  history off, a chain of {10 * growth.short:,} hops against one of {growth.short:,}: "
-        f"peak memory {growth.long_peak:,} and {growth.short_peak:,} bytes, {peak:.3f}",
-    ]
-
-
-def describe_versions() -> dict[str, str]:
-    """Say what was measured with what."""
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        **{name: version(name) for name in ("anyio", "trio", "blazen-anyio")},
-    }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--backend", choices=BACKENDS, action="append", help="default: both")
-    parser.add_argument("--count", type=int, default=10_000, help="hops and items (10000)")
-    parser.add_argument("--repeat", type=int, default=7, help="turns of each contender (7)")
-    parser.add_argument("--long", action="store_true", help="a chain of a million hops, too")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    options = parser.parse_args(arguments)
-    reports = [
-        anyio.run(take_report, name, options.count, options.repeat, options.long, backend=name)
-        for name in options.backend or BACKENDS
-    ]
-    if options.json:
-        document = {"versions": describe_versions(), "reports": [attrs.asdict(r) for r in reports]}
-        print(json.dumps(document, indent=2))
-    else:
-        print(", ".join(f"{name} {number}" for name, number in describe_versions().items()))
-        print("\n\n".join(map(render, reports)))
+    names = [workload.name for workload in WORKLOADS]
+    parser.add_argument("--workload", choices=names, action="append", help="default: all")
+    everyone = [contender.name for contender in CONTENDERS]
+    parser.add_argument("--contender", choices=everyone, action="append", help="default: all")
+    parser.add_argument("--peers", type=Path, help="the directory of the peers' environments")
+    parser.add_argument("--size", type=float, default=1.0, help="factor of all sizes (1)")
+    parser.add_argument("--turns", type=int, default=3, help="processes of each contender (3)")
+    parser.add_argument("--samples", type=int, default=3, help="samples in a process (3)")
+    parser.add_argument("--save", type=Path, help="write all numbers to this file, as JSON")
+    parser.add_argument("--load", type=Path, help="measure nothing, show such a file")
+    parser.add_argument("--plot", type=Path, help="draw the cost per event to this file, as SVG")
+    return parser
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None, tell: Callable[[str], None] = _tell) -> int:
+    """Measure and print."""
+    options = _parser().parse_args(arguments)
+    if options.load is not None:
+        print(render(Results.from_data(json.loads(options.load.read_text(encoding="utf-8")))))
+        return 0
+    harness = Harness(
+        turns=options.turns,
+        samples=options.samples,
+        size=options.size,
+        environments=options.peers.resolve() if options.peers is not None else None,
+        tell=tell,
+    )
+    takes_part = OURS if options.peers is None else (*OURS, *PEERS)
+    contenders = [c for c in takes_part if not options.contender or c.name in options.contender]
+    if options.plot is not None:
+        _plot(harness, contenders, options.plot)
+        return 0
+    workloads = [w for w in WORKLOADS if not options.workload or w.name in options.workload]
+    command = " ".join(["python -m benchmarks.run", *(arguments or sys.argv[1:])])
+    results = measure(harness, workloads, options.backend or BACKENDS, contenders, command)
+    if options.save is not None:
+        options.save.write_text(json.dumps(results.to_data(), indent=1), encoding="utf-8")
+    print(render(results))
     return 0
+
+
+def _plot(harness: Harness, contenders: Sequence[Contender], path: Path) -> None:
+    points = measure_growth(harness, [c for c in contenders if c.name != "L2 nowait"])
+    day = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    path.write_text(draw_growth(points, day), encoding="utf-8")
+    print(render_growth(points))
 
 
 if __name__ == "__main__":
