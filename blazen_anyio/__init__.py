@@ -5,6 +5,9 @@ its type to the steps that accept it and runs them concurrently until a ``StopEv
 inside any anyio program and runs the same on asyncio and on trio. See :class:`Workflow`.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from ._context import Context
 from ._durable import StoredMisfit
 from ._events import (
@@ -48,7 +51,6 @@ from ._exceptions import (
 from ._graph import Graph
 from ._machine import Fact, FactKind
 from ._observer import Observer
-from ._report import Report, report, stored_report
 from ._retry import Retry
 from ._run import (
     Durability,
@@ -63,11 +65,14 @@ from ._run import (
     StepStatistics,
 )
 from ._snapshot import Snapshot
-from ._stages import Parallel, Results, Stage, pipeline
 from ._state import State, StateKey
 from ._steps import Batch, Gather, Resource, StepFunction, step
 from ._store import HistoryEntry, HistoryFact, Store, StoredRun, StoredStatus
 from ._workflow import Workflow
+
+if TYPE_CHECKING:
+    from ._report.report import Report, report, stored_report
+    from ._stages import Parallel, Results, Stage, pipeline
 
 __all__ = [
     "AttemptLostError",
@@ -143,3 +148,20 @@ __all__ = [
     "step",
     "stored_report",
 ]
+
+if not TYPE_CHECKING:  # type checkers shall notice a name that is not there
+    _IMPORTED_WHEN_USED = {
+        **dict.fromkeys(("Report", "report", "stored_report"), "_report"),
+        **dict.fromkeys(("Parallel", "Results", "Stage", "pipeline"), "_stages"),
+    }
+
+    def __getattr__(name: str) -> object:
+        """Import what few programs use when it is used first, so that starting stays quick."""
+        if name not in _IMPORTED_WHEN_USED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = importlib.import_module(f".{_IMPORTED_WHEN_USED[name]}", __name__)
+        globals()[name] = value = getattr(module, name)
+        return value
+
+    def __dir__() -> list[str]:
+        return __all__

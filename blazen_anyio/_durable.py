@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 import attrs
 
 from ._events import Event
 from ._exceptions import (
-    DefinitionError,
     RunCancelledError,
     RunEndedError,
     SnapshotError,
     StoreError,
     WorkflowError,
 )
-from ._launch import Given, Launcher
+from ._launch import Given, Launcher, check_names
 from ._machine import Machine
-from ._run import Book, Durability, Runner, Scribe
+from ._run import Book, Durability, Runner, Scribe, outcome_of
 from ._snapshot import Snapshot
 from ._store import (
     RESULT,
@@ -35,6 +34,7 @@ from ._store import (
     Row,
     Store,
     StoredRun,
+    StoredStatus,
     content_of,
     open_rows,
     replay,
@@ -48,13 +48,50 @@ __all__ = [
     "adopt",
     "apply",
     "begin",
+    "check_store",
+    "check_storing",
     "fork",
     "misfits",
     "take_up",
     "unfinished",
 ]
 
+_UNFINISHED: tuple[StoredStatus, ...] = ("running", "suspended")
+
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _is_mapping(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{attribute.name}= takes a mapping, not {value!r}")
+
+
+def _is_function(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(f"{attribute.name}= takes a function of the run's data, not {value!r}")
+
+
+def check_storing(store: Store | None, durability: Durability) -> None:
+    """Check what a run is to be stored with, before anything runs.
+
+    Raises:
+        TypeError: ``store`` is none.
+        ValueError: ``durability`` is none.
+    """
+    if store is not None:
+        check_store(store)
+    if durability not in get_args(Durability):
+        raise ValueError(f"durability= is 'sync' or 'async', not {durability!r}")
+
+
+def check_store(store: Store) -> None:
+    """Check that there is a store.
+
+    Raises:
+        TypeError: there is none.
+    """
+    if not isinstance(store, Store):
+        raise TypeError(f"store= takes a Store, as blazen_anyio.stores has them, not {store!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -67,9 +104,9 @@ class Changes:
         responses: answers to its open requests, by request id.
     """
 
-    renames: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    migrate: Migration | None = None
-    responses: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    renames: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_is_mapping)
+    migrate: Migration | None = attrs.field(default=None, validator=_is_function)
+    responses: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=_is_mapping)
 
     @property
     def rewrites(self) -> bool:
@@ -97,6 +134,11 @@ class _Stored:
         self.run = run
         self.rows = rows
         self.head, self.texts = open_rows(store.seal, run, list(rows))
+        completed = run.status == "completed"
+        if completed != (RESULT in self.texts) or completed == bool(self.head.run):
+            raise StoreError(
+                f"run {run.run_id!r}: its records are not those of a run that is {run.status}"
+            )
 
     def snapshot(self, changes: Changes) -> Snapshot:
         """What it goes on from.
@@ -133,7 +175,7 @@ async def begin(
         StoreError: the store failed.
         DefinitionError: the names of the workflow's events do not last.
     """
-    check_names(launcher)
+    check_names(launcher.graph)
     scribe = Scribe(store, _new_book(store, run_id), durability)
     runner = launcher.begin(run_id, event, attrs.evolve(given, scribe=scribe))
     if await scribe.create(runner):
@@ -158,7 +200,7 @@ async def adopt(
         SnapshotError: it does not fit the workflow.
         StoreError: the store has a run of this id, or failed.
     """
-    check_names(launcher)
+    check_names(launcher.graph)
     scribe = Scribe(store, _new_book(store, snapshot.run_id), durability, rewrites=True)
     runner = launcher.resume(
         snapshot, changes.responses, changes.renames, attrs.evolve(given, scribe=scribe)
@@ -196,7 +238,7 @@ async def fork(
     run_id, at = source.run_id, source.at
     seal = store.seal.for_run(run_id)
     rows = [row for row in await store.entries(run_id) if row.sequence <= at]
-    if [row.sequence for row in rows] != list(range(1, at + 1)) or at < 1:
+    if [row.sequence for row in rows] != list(range(1, at + 1)):
         raise StoreError(
             f"run {run_id!r} has no log up to commit {at}; it is kept by a store made with "
             "keep_log=True, and store.history(run_id) shows it"
@@ -207,23 +249,6 @@ async def fork(
         raise StoreError(f"run {run_id!r} had completed by commit {at}; fork an earlier one")
     snapshot = _snapshot(new_id, run, texts, changes.migrate)
     return await adopt(launcher, store, snapshot, durability, given, changes)
-
-
-def check_names(launcher: Launcher) -> None:
-    """See to it that the names under which events are stored mean the same in every process.
-
-    Raises:
-        DefinitionError: they do not.
-    """
-    problems = [
-        f"{kind.__qualname__} is stored as {kind.event_type!r}, which another process may not "
-        f'know; name it: class {kind.__name__}(..., event_type="app.{kind.__name__}")'
-        for kind in launcher.graph.events
-        if kind.event_type == f"{kind.__module__}.{kind.__qualname__}"
-        and (kind.__module__ == "__main__" or "<locals>" in kind.__qualname__)
-    ]
-    if problems:
-        raise DefinitionError(f"workflow {launcher.graph.name!r}", problems)
 
 
 def _new_book(store: Store, run_id: str) -> Book:
@@ -248,7 +273,7 @@ async def take_up(
         SnapshotError: it does not fit the workflow; nothing has changed in the store.
         StoreError: there is none, it was altered, or the store failed.
     """
-    check_names(launcher)
+    check_names(launcher.graph)
     stored = await _read(store, run_id)
     if stored.run.status != "completed":
         _check_fit(launcher, stored, changes)
@@ -258,12 +283,20 @@ async def take_up(
         if claim.run.status != "completed":
             try:
                 return await _claimed(launcher, store, claim, durability, given, changes)
-            except BaseException:
-                with anyio.CancelScope(shield=True):
-                    await store.release(run_id, claim.run.epoch)
+            except BaseException as error:
+                await _give_back(store, claim, error)
                 raise
         stored = await _read(store, run_id)
     return _completed(launcher, stored, given, changes)
+
+
+async def _give_back(store: Store, claim: Claim, why: BaseException) -> None:
+    """Give a run back that was claimed in vain; that this fails must not hide why."""
+    try:
+        with anyio.CancelScope(shield=True):
+            await store.release(claim.run.run_id, claim.run.epoch)
+    except Exception as error:
+        why.add_note(f"the run could not be given back: {error!r}")
 
 
 async def _claimed(
@@ -344,9 +377,8 @@ async def apply(
         raise
     async with scribe:
         pass  # it stores what is queued, and gives the run back
-    await scribe.flush()
-    if machine.outcome is not None and machine.outcome.error is not None:
-        raise machine.outcome.error
+    if machine.outcome is not None and machine.outcome.kind == "failed":
+        outcome_of(runner)
 
 
 def _ended(run: StoredRun) -> RunEndedError:
@@ -361,25 +393,43 @@ async def unfinished(launcher: Launcher, store: Store, changes: Changes) -> list
     """The stored runs of a workflow that have not come to an end, the oldest first."""
     runs: list[StoredRun] = []
     for name in _names(launcher, changes):
-        runs += await store.list(workflow=name)
-    ended = ("completed", "failed", "cancelled")
+        for status in _UNFINISHED:
+            runs += await store.list(workflow=name, status=status)
+    # One that went from one status to the other between the two is in both.
     return sorted(
-        (run for run in runs if run.status not in ended), key=lambda run: (run.created, run.run_id)
+        {run.run_id: run for run in runs}.values(), key=lambda run: (run.created, run.run_id)
     )
 
 
 async def misfits(launcher: Launcher, store: Store, changes: Changes) -> list[StoredMisfit]:
     """The stored runs of a workflow that could go on, and would not resume."""
-    found: list[StoredMisfit] = []
+    found: dict[str, StoredMisfit] = {}
     for name in _names(launcher, changes):
-        for run in await store.list(workflow=name):
-            if run.status in ("completed", "cancelled"):
-                continue
-            try:
-                _check_fit(launcher, await _read(store, run.run_id), changes)
-            except (SnapshotError, StoreError) as error:
-                found.append(StoredMisfit(run, error))
-    return found
+        for status in (*_UNFINISHED, "failed"):
+            for run in await store.list(workflow=name, status=status):
+                error = await _misfit(launcher, store, run, changes)
+                if error is not None:
+                    found[run.run_id] = StoredMisfit(run, error)
+    return list(found.values())
+
+
+async def _misfit(
+    launcher: Launcher, store: Store, run: StoredRun, changes: Changes
+) -> WorkflowError | None:
+    """Why a run would not resume; ``None`` if it would, or need not any more."""
+    try:
+        found = await store.read(run.run_id)
+        if found is not None and found[0].status != "completed":
+            _check_fit(launcher, _Stored(*found, store), changes)
+    except (SnapshotError, StoreError) as error:
+        return error
+    except Exception as error:
+        if changes.migrate is None:
+            raise
+        refused = SnapshotError(f"migrate= failed on it: {type(error).__qualname__}")
+        refused.__cause__ = error
+        return refused
+    return None
 
 
 def _names(launcher: Launcher, changes: Changes) -> list[str]:

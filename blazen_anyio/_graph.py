@@ -7,13 +7,12 @@ since a missing step would make every other look wrong. All problems come in one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import attrs
 
 from ._annotations import is_event
 from ._checks import Draft, find_problems, reach, start_kinds
-from ._drawing import Edge, Node, RunCounts, draw_dot, draw_mermaid, find_edges, find_nodes
 from ._events import (
     DynamicEvent,
     Event,
@@ -40,6 +39,10 @@ from ._options import (
 from ._retry import Retry
 from ._step import Step
 from ._steps import StepFunction
+
+if TYPE_CHECKING:
+    # Most runs are never drawn.
+    from ._drawing import Edge, Node, RunCounts
 
 __all__ = ["Graph", "OnUnhandled", "build"]
 
@@ -84,11 +87,15 @@ class Graph:
     @property
     def nodes(self) -> tuple[Node, ...]:
         """The steps, and the places where events come from and end."""
+        from ._drawing import find_nodes
+
         return find_nodes(self.flow, self.starts, self.plan.external)
 
     @property
     def edges(self) -> tuple[Edge, ...]:
         """The ways that events may take, as far as they are declared."""
+        from ._drawing import find_edges
+
         return find_edges(self.flow, self.starts, self.plan.external)
 
     def as_dict(self) -> dict[str, Any]:
@@ -106,6 +113,8 @@ class Graph:
             annotations: what to write below the name of a step, by that name; or what
                 ``run.statistics()`` returns, for the counts of a run and a colour for each state.
         """
+        from ._drawing import draw_mermaid
+
         return draw_mermaid(self.nodes, self.edges, annotations or {})
 
     def to_dot(self, annotations: Mapping[str, str] | RunCounts | None = None) -> str:
@@ -114,6 +123,8 @@ class Graph:
         Args:
             annotations: as for :meth:`to_mermaid`.
         """
+        from ._drawing import draw_dot
+
         return draw_dot(self.nodes, self.edges, annotations or {})
 
 

@@ -6,7 +6,6 @@ started; and a run begins in the same way whether it is new, resumed, a child or
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -23,9 +22,26 @@ from ._observer import Observer
 from ._run import Body, Hosts, InputHandler, Runner, RunOptions, Scribe
 from ._snapshot import Snapshot
 
-__all__ = ["Given", "Launcher", "Replacements"]
+__all__ = ["Given", "Launcher", "Replacements", "check_names"]
 
 Replacements = Mapping[Callable[..., object], object]
+
+
+def check_names(graph: Graph) -> None:
+    """See to it that the names under which events are stored mean the same in every process.
+
+    Raises:
+        DefinitionError: they do not.
+    """
+    problems = [
+        f"{kind.__qualname__} is stored as {kind.event_type!r}, which another process may not "
+        f'know; name it: class {kind.__name__}(..., event_type="app.{kind.__name__}")'
+        for kind in graph.events
+        if kind.event_type == f"{kind.__module__}.{kind.__qualname__}"
+        and (kind.__module__ == "__main__" or "<locals>" in kind.__qualname__)
+    ]
+    if problems:
+        raise DefinitionError(f"workflow {graph.name!r}", problems)
 
 
 @attrs.frozen(kw_only=True)
@@ -205,7 +221,7 @@ class Launcher:
             )
         return snapshot.tables(
             self.codec,
-            offset=time.time() - anyio.current_time(),
+            offset=self.options.wall() - anyio.current_time(),
             renames=renames,
             steps=[body.name for body in self.bodies],
         )
@@ -240,7 +256,10 @@ class Launcher:
 
         Raises:
             SnapshotError: it comes from a snapshot that does not fit this workflow.
+            DefinitionError: it is to be stored, and the names of its events do not last.
         """
+        if parent.scribe is not None:
+            check_names(self.graph)
         given = Given(
             input_handler=self.options.input_handler or parent.options.input_handler,
             resources=parent.replacements,
@@ -277,6 +296,7 @@ class Launcher:
                 options,
                 history=0,
                 random=parent.options.random,
+                wall=parent.options.wall,
                 conductor=parent.options.conductor,
                 observers=_together(parent.options.observers, options.observers),
             )

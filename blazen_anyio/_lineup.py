@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -94,6 +93,8 @@ class Lineup:
     def _guess(self, reference: StepReference) -> str:
         if not isinstance(reference, str):
             return ""
+        import difflib  # only where something is wrong
+
         close = difflib.get_close_matches(reference, [step.name for step in self.steps], n=1)
         return f"; did you mean {close[0]!r}?" if close else ""
 

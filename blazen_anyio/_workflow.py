@@ -9,7 +9,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar, cast, overload
 
-from ._blocking import run_blocking
 from ._codec import Codec
 from ._context import Context
 from ._durable import (
@@ -20,6 +19,8 @@ from ._durable import (
     adopt,
     apply,
     begin,
+    check_store,
+    check_storing,
     fork,
     misfits,
     take_up,
@@ -243,6 +244,7 @@ class Workflow(Generic[R]):
             WorkflowError: see the error tree.
         """
         first = self._launcher.first_event(event, fields)
+        check_storing(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})
         runner = await self._begin(checked_run_id(run_id), first, store, durability, given)
         runner.machine.close(runner.clock())
@@ -301,6 +303,8 @@ class Workflow(Generic[R]):
                     resources=resources,
                 )
 
+        from ._blocking import run_blocking  # nobody else pays for its imports
+
         return run_blocking(run, backend)
 
     def start(
@@ -322,6 +326,7 @@ class Workflow(Generic[R]):
             NoHandlerError: no step accepts ``event``.
         """
         first = self._launcher.first_event(event, fields)
+        check_storing(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})
         id = checked_run_id(run_id)
         return Run(id, partial(self._begin, id, first, store, durability, given))
@@ -358,6 +363,7 @@ class Workflow(Generic[R]):
         """
         self._check_snapshot(snapshot)
         changes = Changes(renames=renames or {}, responses=responses or {})
+        check_storing(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})
         return Run(
             snapshot.run_id, partial(self._resume, snapshot, changes, store, durability, given)
@@ -401,6 +407,8 @@ class Workflow(Generic[R]):
                 failed.
         """
         changes = Changes(renames=renames or {}, migrate=migrate, responses=responses or {})
+        check_store(store)
+        check_storing(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})
         id = checked_run_id(run_id)
         return Run(id, partial(take_up, self._launcher, store, id, durability, given, changes))
@@ -435,6 +443,8 @@ class Workflow(Generic[R]):
         """
         check_count("max_runs", max_runs)
         changes = Changes(renames=renames or {}, migrate=migrate)
+        check_store(store)
+        check_storing(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})
         runs = await unfinished(self._launcher, store, changes)
 
@@ -472,7 +482,10 @@ class Workflow(Generic[R]):
             SnapshotError: on entering: what the run was does not fit this workflow.
         """
         changes = Changes(renames=renames or {}, migrate=migrate)
+        check_store(store)
+        check_storing(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})
+        check_count("at=", at)
         source = Source(checked_run_id(run_id), at)
         id = checked_run_id(new_run_id)
         return Run(id, partial(fork, self._launcher, store, source, id, durability, given, changes))
@@ -543,6 +556,7 @@ class Workflow(Generic[R]):
         Raises:
             StoreError: the store failed.
         """
+        check_store(store)
         return await misfits(self._launcher, store, Changes(renames=renames or {}, migrate=migrate))
 
     async def __aenter__(self) -> Workflow[R]:
@@ -671,9 +685,11 @@ def _problems_of_runs(
         problems.append(f"input_handler= takes a function of the request, not {input_handler!r}")
     if not isinstance(lanes, bool):
         problems.append(f"lanes= is True or False, not {lanes!r}")
-    for observer in observers:
-        if not isinstance(observer, Observer):
-            problems.append(f"observers= takes instances of Observer, not {observer!r}")
+    problems += [
+        f"observers= takes instances of Observer, not {observer!r}"
+        for observer in observers
+        if not isinstance(observer, Observer)
+    ]
     if history is not None:
         try:
             check_count("history=", history, least=0)

@@ -101,9 +101,7 @@ def tables() -> Tables:
             (10, 0): ChildRow(
                 delivery=10, number=0, workflow="child", digest="d", saved=child_data()
             ),
-            (10, 1): ChildRow(
-                delivery=10, number=1, workflow="child", digest="e", result=STOPPED
-            ),
+            (10, 1): ChildRow(delivery=10, number=1, workflow="child", digest="e", result=STOPPED),
         },
         state={
             "count": StateRow(key="count", value=2**70),

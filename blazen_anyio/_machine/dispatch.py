@@ -66,7 +66,7 @@ class StepState:
 class Dispatch:
     """The queues of a run."""
 
-    __slots__ = ("_freed", "_limit", "_ready", "running", "steps")
+    __slots__ = ("_freed", "_handed_out", "_limit", "_ready", "_reserved", "running", "steps")
 
     def __init__(self, plan: Plan) -> None:
         self.steps = [StepState(step) for step in plan.steps]
@@ -74,6 +74,8 @@ class Dispatch:
         self._limit = plan.max_concurrency
         self._ready: deque[Delivery] = deque()
         self._freed: list[tuple[int, Delivery]] = []
+        self._reserved: dict[Delivery, int] = {}
+        self._handed_out: deque[Delivery] = deque()
 
     def add(self, delivery: Delivery) -> None:
         """Queue a delivery behind all others."""
@@ -98,18 +100,44 @@ class Dispatch:
         delivery.phase = "ready"
         heapq.heappush(self._freed, (delivery.order, delivery))
 
+    def reserve(self, delivery: Delivery, number: int) -> None:
+        """Let one that was taken keep its slot, and be next after :meth:`hand_out`."""
+        delivery.phase = "held"
+        self._reserved[delivery] = number
+
+    def hand_out(self, delivery: Delivery, number: int) -> None:
+        """What has a slot under this number is the next to be taken."""
+        if self._reserved.get(delivery) == number:
+            self._handed_out.append(delivery)
+
+    def take_back(self) -> list[Delivery]:
+        """Queue what has a slot and was not taken again, in its old place; return it."""
+        taken, self._reserved = list(self._reserved), {}
+        self._handed_out.clear()
+        for delivery in taken:
+            self.free(delivery.step)
+            self.put_back(delivery)
+        return taken
+
     @property
     def backlog(self) -> bool:
         """Whether :meth:`take` has anything to look at.
 
         True also when all of it will turn out to be dropped or behind a step's limit.
         """
+        if self._handed_out:
+            return True
         if self._limit is not None and self.running >= self._limit:
             return False
         return bool(self._ready or self._freed)
 
     def take(self) -> Delivery | None:
         """Take the next delivery that may run; it then holds a slot until :meth:`free`."""
+        while self._handed_out:
+            delivery = self._handed_out.popleft()
+            if self._reserved.pop(delivery, None) is not None:
+                delivery.phase = "running"
+                return delivery
         if self._limit is not None and self.running >= self._limit:
             return None
         while True:
@@ -136,7 +164,10 @@ class Dispatch:
     def drop(self, delivery: Delivery) -> None:
         """Take a pending delivery out of the run. The queues skip it when they come to it."""
         delivery.phase = "gone"
-        self.steps[delivery.step.index].pending -= 1
+        if self._reserved.pop(delivery, None) is not None:
+            self.free(delivery.step)
+        else:
+            self.steps[delivery.step.index].pending -= 1
 
     def free(self, step: StepPlan) -> None:
         """Give back a slot of ``step``; its oldest delivery that waits for one is next."""

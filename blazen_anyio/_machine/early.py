@@ -183,6 +183,10 @@ class Early:
 
     def _suspend(self, delivery: Delivery, effect: Effect, due: float | None, now: float) -> None:
         self._ledger.suspend_attempt(delivery, effect, now)
+        if delivery.begun and not delivery.step.at_most_once:
+            # While it waits it is not what its process dies of; it is begun again when it goes on.
+            delivery.begun = False
+            self._ledger.touch(delivery)
         if effect.due is None:
             effect.due = due
         self._ledger.touch_effect(effect)

@@ -100,6 +100,10 @@ class Handling:
         """Whether it is on record that a delivery is begun which has to be known later on."""
         if delivery.begun:
             return True
+        limit = self._ledger.plan.max_deliveries
+        last = limit is not None and delivery.deliveries >= limit - 1
+        if last and not self._ledger.suspects.admit(delivery):
+            return False
         may_begin = self._ledger.mark(delivery)
         self._life.account(now)
         self._life.commit(now)
@@ -112,18 +116,27 @@ class Handling:
         innocent: it counts as delivered once, and from then on it is on record when it is begun.
         """
         step, limit = delivery.step, self._ledger.plan.max_deliveries
-        if abandoned:
-            delivery.deliveries += 1 if delivery.begun or not delivery.deliveries else 0
-            self._ledger.touch(delivery)
-        lost = delivery.begun and step.at_most_once
+        begun = delivery.begun
+        if abandoned and (begun or not delivery.deliveries):
+            delivery.deliveries += 1
+        lost = begun and step.at_most_once
         if not lost:
             lost = abandoned and limit is not None and delivery.deliveries >= limit
             delivery.begun = False
+        if abandoned or begun:
+            self._ledger.touch(delivery)
         if lost:
-            self._ledger.unqueue(delivery)
-            deliveries = max(delivery.deliveries, 1)
-            error = AttemptLostError(step.name, deliveries, at_most_once=step.at_most_once)
-            self._give_up(delivery, error, now)
+            self._lose(delivery, now)
+
+    def _lose(self, delivery: Delivery, now: float) -> None:
+        """An attempt is over of which nobody knows how."""
+        step, deliveries = delivery.step, max(delivery.deliveries, 1)
+        error = AttemptLostError(step.name, deliveries, at_most_once=step.at_most_once)
+        self._ledger.unqueue(delivery)
+        delivery.started = now
+        self._life.tell_step("step_failed", delivery, now, error)
+        delivery.attempts += 1
+        self._give_up(delivery, error, now)
 
     def succeeded(
         self, delivery: Delivery, returned: Returned, outputs: Outputs | None, now: float
@@ -138,6 +151,7 @@ class Handling:
         """
         ledger = self._ledger
         if ledger.ending is not None or delivery.doom == "discard":
+            self._life.tell_step("step_cancelled", delivery, now, at_once=True)
             self._discard(delivery, now)
             return
         if self._ledger.plan.timeout is not None:
@@ -232,7 +246,8 @@ class Handling:
         """
         ledger = self._ledger
         kind: FactKind = "step_timed_out" if delivery.doom == "timeout" else "step_failed"
-        self._life.tell_step(kind, delivery, now, error)
+        no_commit = ledger.ending is not None or delivery.doom == "suspend"
+        self._life.tell_step(kind, delivery, now, error, at_once=no_commit)
         if ledger.ending is not None or delivery.doom == "discard":
             self._life.late.append(error)
             self._discard(delivery, now)
@@ -247,7 +262,8 @@ class Handling:
         if delivery.first_tried is None:
             delivery.first_tried = delivery.started
         delivery.attempts += 1
-        delivery.deliveries, delivery.begun = 0, False  # it has ended, and not the process
+        # It has ended, and not the process. What must not repeat does not after a resume either.
+        delivery.deliveries, delivery.begun = 0, delivery.step.at_most_once
         ledger.forget_children(delivery)
         if retry_in is not None:
             ledger.dispatch.steps[delivery.step.index].retried += 1
@@ -258,7 +274,7 @@ class Handling:
 
     def released(self, delivery: Delivery, now: float) -> None:
         """An attempt was cancelled: it goes back to the queue, and no attempt is used up."""
-        self._life.tell_step("step_cancelled", delivery, now)
+        self._life.tell_step("step_cancelled", delivery, now, at_once=True)
         if self._ledger.ending is not None or delivery.doom == "discard":
             self._discard(delivery, now)
             return

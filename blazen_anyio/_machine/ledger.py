@@ -25,6 +25,7 @@ from .live import Child, Delivery, Effect, Record, Request, Scope
 from .outcome import Cancel, Order, Outcome, Show
 from .plan import Plan, StepPlan
 from .records import ROOT, Delta, MemoRow, RunRow, StateRow
+from .suspects import Suspects
 from .timers import Timers
 
 __all__ = ["Ledger"]
@@ -44,7 +45,7 @@ class _Held:
     def __init__(self) -> None:
         self.sequence = 0
         self.deliveries: list[tuple[Delivery, int]] = []
-        self.marked: list[Delivery] = []
+        self.marked: list[tuple[Delivery, int]] = []
         self.shows: list[Show] = []
         self.facts: list[RawFact] = []
         self.outcome: Outcome | None = None
@@ -67,6 +68,7 @@ class Ledger:
         self.plan = plan
         self.root = Scope(ROOT, None, 0, None, 0)
         self.dispatch = Dispatch(plan)
+        self.suspects = Suspects(self.dispatch)
         self.timers = Timers()
         self.joins = Joins()
         self.requests: dict[str, Request] = {}
@@ -181,10 +183,23 @@ class Ledger:
         self.touch(delivery)
         if self.gate is None:
             return True
-        self.dispatch.free(delivery.step)
-        self.dispatch.hold(delivery)
-        self._held.marked.append(delivery)
+        # It keeps its slot: the next for it is not begun yet, and must not count as if it were.
+        number = self.sequence + 1
+        self.dispatch.reserve(delivery, number)
+        self._held.marked.append((delivery, number))
         return False
+
+    def take_back_marks(self) -> bool:
+        """What is on record as begun and was not handed out yet has not begun.
+
+        Returns:
+            Whether there was anything, and so something to commit.
+        """
+        taken = self.dispatch.take_back()
+        for delivery in taken:
+            delivery.begun = False
+            self.touch(delivery)
+        return bool(taken)
 
     def unqueue(self, delivery: Delivery) -> None:
         """Take a delivery that the runner does not have out of its queue or timer."""
@@ -193,6 +208,8 @@ class Ledger:
         else:
             self.dispatch.drop(delivery)
             self.give_room(delivery.step)
+            if delivery.deliveries:
+                self.suspects.release(delivery)
         if self.on_drop is not None:
             self.on_drop(delivery)
 
@@ -298,6 +315,8 @@ class Ledger:
         """A running attempt waits in the engine: it gives its slot back, its time limit stops."""
         if self.resting:
             self.rest(delivery, False)
+        if delivery.deliveries:
+            self.suspects.release(delivery)
         if delivery.timer is not None:
             delivery.time_left = delivery.timer.due - now
             self.timers.drop(delivery.timer)
@@ -371,6 +390,8 @@ class Ledger:
         """The runner has reported the end of an attempt, wherever it was."""
         if self.resting:
             self.rest(delivery, False)
+        if delivery.deliveries:
+            self.suspects.release(delivery)
         if delivery.phase == "waiting":
             self._stop_waiting(delivery)
             delivery.time_left = None
@@ -541,9 +562,8 @@ class Ledger:
             for delivery, order in held.deliveries:
                 if delivery.phase == "held" and delivery.order == order:
                     self.dispatch.add(delivery)
-            for delivery in held.marked:
-                if delivery.phase == "held":
-                    self.dispatch.put_first(delivery)
+            for delivery, number in held.marked:
+                self.dispatch.hand_out(delivery, number)
             self.orders.extend(held.shows)
             if self.publish is not None:
                 for fact in held.facts:

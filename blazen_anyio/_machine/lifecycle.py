@@ -111,6 +111,7 @@ class Lifecycle:
     def fail_run(self, error: BaseException, now: float, delivery: Delivery | None = None) -> None:
         """End the run over an error of its workflow; the attempt that met it counts as not made."""
         if delivery is not None:
+            self.tell_step("step_failed", delivery, now, error, at_once=True)
             self.end_attempt(delivery)
             self.ledger.dispatch.put_back(delivery)
         if self.ledger.ending is None:
@@ -198,11 +199,25 @@ class Lifecycle:
         if self.ledger.publish is not None:
             self.ledger.tell((kind, now, step, event_type, None, None, None, invocation, cause))
 
-    def tell_step(
-        self, kind: FactKind, delivery: Delivery, now: float, error: BaseException | None = None
-    ) -> None:
+    def tell_at_once(self, kind: FactKind, now: float) -> None:
+        """Tell what no commit makes true, and no commit has to come for."""
         if self.ledger.publish is not None:
-            self.ledger.tell(
+            self.ledger.publish((kind, now, None, None, None, None, None, None, None))
+
+    def tell_step(
+        self,
+        kind: FactKind,
+        delivery: Delivery,
+        now: float,
+        error: BaseException | None = None,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """Tell that an attempt has ended: with the commit that follows from it, or at once."""
+        ledger = self.ledger
+        if ledger.publish is not None:
+            tell = ledger.publish if at_once else ledger.tell
+            tell(
                 (
                     kind,
                     now,

@@ -140,7 +140,7 @@ class Machine:
             abandoned: the process that ran it has died, in whatever it was doing.
         """
         self._life.since = now
-        self._life.tell("run_resumed", now)
+        self._life.tell_at_once("run_resumed", now)
         self.orders.extend(Show(request) for request in self.requests)
         for delivery in list(self._ledger.deliveries()):
             opened = delivery.opened
@@ -279,15 +279,6 @@ class Machine:
         return self._ledger.carrier
 
     @property
-    def on_drop(self) -> Callable[[Delivery], object] | None:
-        """Told of a delivery that counts no more while the runner does not have it."""
-        return self._ledger.on_drop
-
-    @on_drop.setter
-    def on_drop(self, told: Callable[[Delivery], object] | None) -> None:
-        self._ledger.on_drop = told
-
-    @property
     def next_deadline(self) -> float | None:
         """When :meth:`tick` is next due, if nothing else happens."""
         self._ledger.timers.sooner = False
@@ -358,7 +349,9 @@ class Machine:
         if not self._life.paused and self._ledger.ending is None:
             self._life.account(now)
             self._life.paused = True
-            self._life.tell("run_paused", now)
+            self._life.tell_at_once("run_paused", now)
+            if self._ledger.take_back_marks():
+                self._life.commit(now)
             self._life.check_idle(now)
 
     def resume(self, now: float) -> None:
@@ -366,7 +359,7 @@ class Machine:
         if self._life.paused and self._ledger.ending is None and not self._life.suspending:
             self._life.account(now)
             self._life.paused = False
-            self._life.tell("run_resumed", now)
+            self._life.tell_at_once("run_resumed", now)
 
     def suspend(self, now: float) -> None:
         """End the run so that it can go on from its snapshot: cancel what runs, deliver it again.
@@ -411,6 +404,10 @@ class Machine:
             self._life.account(now)
             self._life.open = False
             self._life.check_idle(now)
+
+    def tell_drops(self, told: Callable[[Delivery], object]) -> None:
+        """From now on tell of each delivery that is dropped while the runner does not have it."""
+        self._ledger.on_drop = told
 
     def keep(self, carrier: str, now: float) -> None:
         """Keep a text of the observers with the run."""

@@ -116,6 +116,18 @@ class Attempts:
             watch.failed(delivery, error, retry_in)
         machine.failed(delivery, error, retry_in, now)
 
+    def reported(self) -> None:
+        """Carry out what follows from the end of an attempt; its lane has the commit stored."""
+        scribe = self._runner.scribe
+        if scribe is None:
+            self._runner.after_input()
+            return
+        scribe.defers = True
+        try:
+            self._runner.after_input()
+        finally:
+            scribe.defers = False
+
     def released(self, delivery: Delivery) -> None:
         """Report that an attempt was cancelled, for no fault of its own."""
         machine, now = self._runner.machine, self._runner.clock()

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar, cast
 import anyio
 import attrs
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from .._events import Event, InputRequestEvent
 from .._exceptions import (
@@ -227,6 +228,7 @@ class Run(Generic[R]):
         Raises:
             StoreError: it could not be stored; the run has failed.
         """
+        await checkpoint()
         if self._runner.scribe is not None:
             await self._runner.scribe.flush()
 

@@ -15,14 +15,13 @@ A lane must be invisible to a step:
 * It never runs a step inside an ``except`` block, where a ``raise`` would mean something else.
 * It lets the event loop have its turn on a budget, so that steps that never suspend can't starve it
   or outrun a cancellation. A spare that gets to run in such a turn only waits for the next.
-* In a stored run, where what it commits is let out only when it is stored, one lane that has nothing
-  to do waits for that, instead of a new one being started for every step.
+* In a stored run, where what it commits is let out only when it is stored, a lane that has nothing
+  else to do has it stored, or waits for it, instead of a new one being started for every step.
 * A scope that a step left open surfaces when the lane ends; it then tells its recent steps.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -31,7 +30,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.lowlevel import checkpoint
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .._context import Context
 from .._events import Event
@@ -41,6 +40,8 @@ from ._bodies import check_returned
 from ._failures import cancelled_from_outside, without_cancellations
 
 if TYPE_CHECKING:
+    import asyncio
+
     from anyio import TaskHandle
 
     from ._runner import Runner
@@ -93,8 +94,6 @@ class Lane:
         hops = 0
         while not streams.congested:
             delivery = machine.take(now)
-            if machine.deltas:
-                runner.after_input()  # one that is next is begun when that is on record
             if delivery is None:
                 if not runner.parks or not await self._park():
                     break
@@ -108,8 +107,8 @@ class Lane:
             if alone and self.recent:
                 runner.start_alone(delivery)
                 break
-            if runner.spare is None and machine.backlog:
-                runner.want_lane()
+            if (runner.spare is None and machine.backlog) or runner.scribe is not None:
+                runner.want_others()
             now = await self.attempt(delivery)
             if alone or not self._is_spotless(delivery):
                 await self._wash()
@@ -127,20 +126,32 @@ class Lane:
         runner.lane_ended(self)
 
     async def _park(self) -> bool:
-        """Wait for the store to let out what this lane has just committed.
+        """Have what this lane has committed stored, or wait until another has done it.
 
         Returns:
             Whether there may be something to do; if not, the run is over.
         """
-        woken = self._woken = anyio.Event()
-        self._runner.parked = self
+        runner = self._runner
+        assert runner.scribe is not None, "only a lane of a stored run waits for the store"
+        runner.take_down()
         try:
-            await woken.wait()
+            if runner.scribe.may_write:
+                await runner.scribe.write(self._become_spare)
+                await checkpoint_if_cancelled()
+            else:
+                woken = self._woken = anyio.Event()
+                runner.parked = self
+                await woken.wait()
         except anyio.get_cancelled_exc_class():
-            self._runner.stop()
+            runner.stop()
             raise
-        self._runner.lane_started(self)
-        return self._runner.machine.outcome is None
+        runner.lane_started(self)
+        return runner.machine.outcome is None
+
+    def _become_spare(self) -> None:
+        """What is let out now is this lane's, so that no other is started for it."""
+        if self._runner.spare is None:
+            self._runner.spare = self
 
     def wake(self) -> None:
         """End the waiting of a parked lane."""
@@ -150,8 +161,7 @@ class Lane:
     def _begin(self) -> None:
         """Note what the task is like before any step has run in it."""
         self._clean = copy_context()
-        if self._runner.on_asyncio:
-            self._host = asyncio.current_task()
+        self._host = self._runner.asyncio_task()
 
     async def _give_way(self) -> None:
         """Let the event loop have its turn. A cancellation from outside may arrive here first."""
@@ -177,8 +187,10 @@ class Lane:
         step = runner.steps[delivery.step.index]
         delivery.carrier = self
         self.recent.append(step.name)
-        if delivery.timer is not None and runner.machine.sooner:
-            runner.after_input()  # the run's timer has to follow this attempt's
+        machine = runner.machine
+        if machine.deltas or (delivery.timer is not None and machine.sooner):
+            # What is next is begun when that is on record, and the run's timer follows this one.
+            runner.after_input()
         context = (
             Context(runner.runtime, delivery, step.kind == "sync") if step.wants_context else None
         )
@@ -188,7 +200,7 @@ class Lane:
         try:
             if runner.conductor is not None:
                 returned = await runner.conductor.attempt(runner, delivery, context, step)
-            elif step.plain:
+            elif step.plain and not delivery.begun:
                 returned = await step.call((delivery.records[0].event,), context, _NO_RESOURCES)
             else:
                 returned = await runner.attempts.run_body(step, delivery, context)
@@ -206,7 +218,7 @@ class Lane:
         else:
             self._report(delivery, error)
         if runner.machine.wants_attention or runner.parent or runner.scribe:
-            runner.after_input()
+            runner.attempts.reported()
         return now
 
     def _report(self, delivery: Delivery, error: BaseException) -> None:
@@ -247,7 +259,7 @@ class Lane:
         task = self._host
         if task is None or not task.cancelling() or cancelled_from_outside():
             return
-        with suppress(asyncio.CancelledError):
+        with suppress(anyio.get_cancelled_exc_class()):
             await checkpoint()  # absorbs a request that has not been delivered yet
         while task.cancelling():
             task.uncancel()

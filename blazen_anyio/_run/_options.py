@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +41,10 @@ class Conductor(Protocol):
         ...
 
 
+def _wall_clock() -> float:
+    return time.time()
+
+
 def _check_handler(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not callable(value):
         raise TypeError(f"input_handler takes an async function of the request, not {value!r}")
@@ -53,6 +58,7 @@ class RunOptions:
         input_handler: answers requests, each in a task of its own.
         history: how many facts to keep; 0 for none, ``None`` for all.
         random: numbers from [0, 1), for the jitter of retries.
+        wall: tells the wall-clock time, by which due times are written down.
         conductor: decides in which order attempts go on; ``None`` leaves that to the event loop.
         observers: are told what the run does.
     """
@@ -60,5 +66,6 @@ class RunOptions:
     input_handler: InputHandler | None = attrs.field(default=None, validator=_check_handler)
     history: int | None = 1000
     random: Callable[[], float] = random.random
+    wall: Callable[[], float] = _wall_clock
     conductor: Conductor | None = None
     observers: tuple[Observer, ...] = ()

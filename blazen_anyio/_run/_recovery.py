@@ -9,7 +9,6 @@ import anyio
 import attrs
 
 from .._exceptions import RunBusyError
-from ._failures import without_cancellations
 from ._outcomes import outcome_of
 from ._runner import Runner
 
@@ -49,6 +48,7 @@ async def run_each(
         BaseException: what is no failure of one run: a cancellation, Ctrl-C.
     """
     recovered: dict[str, RecoveredRun[Any]] = {}
+    fatal: list[BaseException] = []
     limiter = anyio.CapacityLimiter(max_runs)
 
     async def run(run_id: str) -> None:
@@ -62,14 +62,17 @@ async def run_each(
                 pass
             except Exception as error:
                 recovered[run_id] = RecoveredRun(run_id, error=error)
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:
+                # Not raised in this task: asyncio would let it out of the event loop, past its
+                # caller, and a task group would wrap it.
+                fatal.append(error)
+                group.cancel_scope.cancel()
 
-    try:
-        async with anyio.create_task_group() as group:
-            for run_id in run_ids:
-                group.start_soon(run, run_id, name=f"recovery of run {run_id}")
-    except BaseExceptionGroup as errors:
-        failure = without_cancellations(errors)
-        if failure is None:
-            raise
-        raise failure from None
+    async with anyio.create_task_group() as group:
+        for run_id in run_ids:
+            group.start_soon(run, run_id, name=f"recovery of run {run_id}")
+    if fatal:
+        raise fatal[0]
     return [recovered[run_id] for run_id in run_ids if run_id in recovered]

@@ -9,9 +9,8 @@ loop's thread, and follows one pattern: tell the machine, then :meth:`Runner.aft
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
+import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextvars import Context as ContextVars
@@ -24,8 +23,8 @@ from anyio.lowlevel import checkpoint_if_cancelled
 from .._codec import Codec
 from .._events import Event, InputResponseEvent, LifecycleEvent
 from .._exceptions import NoHandlerError, StepFailedError, WorkflowError, WorkflowFullError
-from .._machine import Cancel, Child, Delivery, Machine, Outcome, RawFact, Show
-from .._snapshot import Snapshot
+from .._machine import Cancel, Child, Delivery, Machine, Order, Outcome, RawFact, Show
+from .._snapshot import Saving, Snapshot
 from ._attempts import Attempts
 from ._bodies import Body
 from ._book import Shelf
@@ -43,6 +42,8 @@ from ._waiting import Waiting
 from ._watch import Watch, WatchedLane
 
 if TYPE_CHECKING:
+    import asyncio
+
     from anyio import TaskHandle
     from anyio.abc import TaskGroup
 
@@ -75,7 +76,7 @@ class Runner:
         watch: tells the observers; ``None`` if there are none.
         ended: set when the run is over and everything of it has finished.
         record: a child run as the run around it knows it.
-        shelf: where the rows of a stored run are.
+        shelf: where the rows of a stored run are; ``saving`` is how they are written.
         suspend_asked, cancel_asked: the run ends because its user wanted it to.
     """
 
@@ -101,12 +102,12 @@ class Runner:
         self.parent = parent
         self.scribe = scribe
         self.shelf = Shelf()
+        self.saving: Saving | None = None
         self.record: Child | None = None
         if scribe is not None and parent is None:
             scribe.root, self.shelf = self, scribe.shelf
         self.path: tuple[str, ...] = () if parent is None else (*parent.path, machine.run_id)
-        self.on_asyncio = anyio.get_cancelled_exc_class() is asyncio.CancelledError
-        self.clock = _clock(self.on_asyncio)
+        self.clock, self.asyncio_task = _bearings()
         self.history = History(options.history)
         self.broadcast: Broadcast | Forwarding = (
             Broadcast(on_room=self.room_again)
@@ -260,7 +261,18 @@ class Runner:
         if self._group is None:
             return  # not begun yet, and then it will; or over
         machine = self.machine
-        orders, offered = machine.orders, False
+        if machine.orders:
+            self._carry_out(machine.orders)
+        # A run with a time limit may have become active again, which no timer tells.
+        if machine.outcome is not None or machine.sooner or machine.plan.timeout is not None:
+            self._changed.set()
+        self.want_lane_if_backlog()
+        self._check_quiet()
+        if self.parent is not None:
+            self.parent.children.stirred(self)
+
+    def _carry_out(self, orders: deque[Order]) -> None:
+        offered = False
         while orders:
             order = orders.popleft()
             if isinstance(order, Cancel):
@@ -274,16 +286,9 @@ class Runner:
                 self.waiting.offer(order.record)
                 offered = True
         if offered:
-            machine.judged(self.clock())
+            self.machine.judged(self.clock())
             if self.scribe is not None:
                 self.scribe.take(self)  # what was claimed
-        # A run with a time limit may have become active again, which no timer tells.
-        if machine.outcome is not None or machine.sooner or machine.plan.timeout is not None:
-            self._changed.set()
-        self.want_lane_if_backlog()
-        self._check_quiet()
-        if self.parent is not None:
-            self.parent.children.stirred(self)
 
     # ---- tasks ---------------------------------------------------------------------------------
 
@@ -296,6 +301,13 @@ class Runner:
             return
         lane = self.spare = self._lane_type(self)
         lane.task = self.start_task(lane.run(), "lane")
+
+    def want_others(self) -> None:
+        """A lane is about to run a step: what else there is to do is others'."""
+        if self.scribe is not None:
+            self.scribe.stir()
+        if self.machine.backlog:
+            self.want_lane()
 
     @property
     def parks(self) -> bool:
@@ -325,10 +337,18 @@ class Runner:
         if self.spare is lane:  # pragma: no branch
             self.spare = None
 
+    def take_down(self) -> None:
+        """Have written down what was committed while nothing could be handed out."""
+        if self.machine.deltas:
+            self.after_input()
+
     def lane_ended(self, lane: Lane) -> None:
         """A lane retires; what it would have gone on with needs another."""
         self._ended_lanes.append(lane)
+        self.take_down()
         self.history.trim()
+        if self.scribe is not None:
+            self.scribe.stir()
         self.want_lane_if_backlog()
         self._check_quiet()
 
@@ -478,7 +498,7 @@ class Runner:
             run_id=self.machine.run_id,
             workflow=self.machine.plan.name,
             codec=self.codec,
-            offset=time.time() - now,
+            offset=self.options.wall() - now,
             requests=self.requests.kept(),
         )
 
@@ -533,10 +553,19 @@ def _both(
     return publish
 
 
-def _clock(on_asyncio: bool) -> Callable[[], float]:
-    """The clock of ``anyio.current_time()``, without looking the backend up at every call."""
-    if on_asyncio:
-        return asyncio.get_running_loop().time
-    import trio  # the run is on trio, so it is there and imported already
+def _bearings() -> tuple[Callable[[], float], Callable[[], asyncio.Task[Any] | None]]:
+    """The clock of ``anyio.current_time()``, and what tells the task of asyncio that runs, if any.
 
-    return trio.current_time
+    Neither looks the backend up at every call. A backend that runs has been imported; one that does
+    not is not imported for being asked about.
+    """
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+        return asyncio.get_running_loop().time, asyncio.current_task
+    import trio
+
+    return trio.current_time, _no_task
+
+
+def _no_task() -> None:
+    return None

@@ -96,7 +96,7 @@ class StepRuntime:
 
     @contextmanager
     def _failing_the_run(self) -> Generator[None]:
-        """A child that does not fit is a failure of the run: another attempt would begin it anew."""
+        """What does not fit fails the run, not the step: another attempt would begin it anew."""
         try:
             yield
         except SnapshotError as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -65,6 +65,7 @@ class Scribe:
         gated: whether the machines wait for their commits.
         abandoned, rewrites: see above.
         root: the outermost run.
+        defers: a lane that reports sees itself to it that what it commits is stored.
     """
 
     def __init__(
@@ -90,10 +91,11 @@ class Scribe:
         self._error: StoreError | None = None
         self._closing = False
         self._stirred = anyio.Event()
-        self._progress = anyio.Event()
+        self._writing = False
+        self._flushing: list[anyio.Event] = []
+        self.defers = False
         self._group: TaskGroup | None = None
         self._lease_scope = anyio.CancelScope(shield=True)
-        self._savings: dict[Runner, Saving] = {}
 
     @property
     def shelf(self) -> Shelf:
@@ -120,7 +122,8 @@ class Scribe:
         facts, self._facts = self._facts, []
         self._queue.append(_Written(self._book.write(change, facts), runner, sequence))
         self._taken += 1
-        self._stirred.set()
+        if not self.defers:
+            self._stirred.set()
 
     def _change(self, runner: Runner, delta: Delta) -> Change:
         change = Change(runner.shelf)
@@ -193,19 +196,20 @@ class Scribe:
         return self._book.forget(runner.shelf, *key)
 
     def _saving(self, runner: Runner) -> Saving:
-        saving = self._savings.get(runner)
-        if saving is None:
-            offset = time.time() - runner.clock()
-            saving = self._savings[runner] = Saving(runner.codec, offset)
-        return saving
+        if runner.saving is None:
+            offset = runner.options.wall() - runner.clock()
+            runner.saving = Saving(runner.codec, offset)
+        return runner.saving
 
     def adopt(self, runner: Runner) -> None:
         """Write down a run that is not in the store as it is: from a snapshot, or renamed.
 
-        Its child runs stay as they are until they go on.
+        Its child runs are written down as they are, whole, and row by row when they go on.
         """
         tables = runner.machine.snapshot(runner.clock())
         saving, change = self._saving(runner), Change(runner.shelf)
+        for child in list(runner.shelf.inner):
+            self._forget_child(runner, child)
         change.removes += runner.shelf.weights
         for table in attrs.fields_dict(type(tables)):
             for key, row in getattr(tables, table).items():
@@ -223,10 +227,6 @@ class Scribe:
         prepared.clear()
         for event in events:
             prepared[id(event)] = runner.codec.encode_event(event)
-
-    def forget(self, runner: Runner) -> None:
-        """A child run is over, however it ended."""
-        self._savings.pop(runner, None)
 
     # ---- facts ---------------------------------------------------------------------------------
 
@@ -278,12 +278,11 @@ class Scribe:
         assert self._group is not None
         error = exc_info[1]
         assert error is None or isinstance(error, BaseException)
+        assert self.root is not None
+        self.take(self.root)
         self._closing = True
-        try:
-            self._end()
-        finally:
-            self._stirred.set()
-            await leave_group(self._group, error)
+        self._stirred.set()
+        await leave_group(self._group, error)
 
     async def flush(self) -> None:
         """Wait until everything committed so far is durable.
@@ -292,8 +291,11 @@ class Scribe:
             StoreError: it could not be stored.
         """
         wanted = self._taken
+        self.stir()
         while self._stored < wanted and self._error is None:
-            await self._progress.wait()
+            progress = anyio.Event()
+            self._flushing.append(progress)
+            await progress.wait()
         if self._error is not None:
             raise self._error
 
@@ -301,9 +303,11 @@ class Scribe:
         # Shielded: what is queued has been committed. It ends with the run.
         with anyio.CancelScope(shield=True):
             try:
-                while self._error is None and (self._queue or not self._closing):
-                    await self._store_some()
-            except GeneratorExit:
+                await self._store_all()
+                # Only now is everything told that the log is to hold.
+                self._end()
+                await self._store_all()
+            except GeneratorExit:  # pragma: no cover
                 raise  # the event loop is gone; nothing may be awaited any more
             except BaseException as error:
                 # A cancellation too: nobody cancels this but a store that does so itself.
@@ -311,17 +315,53 @@ class Scribe:
             await self.give_back()
             self._lease_scope.cancel()
 
-    async def _store_some(self) -> None:
-        if not self._queue:
-            self._stirred = anyio.Event()
-            await self._stirred.wait()
+    async def _store_all(self) -> None:
+        """Store what comes, until the run has ended and nothing is left."""
+        while self._error is None and (self._queue or self._writing or not self._closing):
+            if self._queue and not self._writing:
+                await self._store_some(None)
+            else:
+                self._stirred = anyio.Event()
+                await self._stirred.wait()
+
+    async def _store_some(self, before_report: Callable[[], object] | None) -> None:
         batch = list(self._queue)
         self._queue.clear()
-        if not batch:
-            return  # there is nothing left to do
-        await self._store.commit([written.commit for written in batch])
+        self._writing = True
+        try:
+            await self._store.commit([written.commit for written in batch])
+        finally:
+            self._writing = False
         self._stored += len(batch)
+        if before_report is not None:
+            before_report()
         self._report(batch)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether a lane with nothing else to do may store what is queued."""
+        return bool(self._queue) and not self._writing and self._error is None
+
+    async def write(self, before_report: Callable[[], object]) -> None:
+        """Store what is queued, in a lane: that saves two changes of tasks for every step.
+
+        Args:
+            before_report: called when it is stored, before the machines are told.
+        """
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._store_some(before_report)
+        except GeneratorExit:  # pragma: no cover
+            raise  # the event loop is gone; nothing may be awaited any more
+        except BaseException as error:
+            self._fail(error)
+        if self._queue or self._closing:
+            self._stirred.set()
+
+    def stir(self) -> None:
+        """See to it that what is queued is stored, by whoever may."""
+        if self._queue:
+            self._stirred.set()
 
     async def _keep_lease(self, interval: float) -> None:
         """Renew the lease while nothing is committed, which would renew it too.
@@ -344,8 +384,7 @@ class Scribe:
 
     def _report(self, batch: list[_Written]) -> None:
         """Tell the machines which of their commits are durable, and those who wait for it."""
-        progress, self._progress = self._progress, anyio.Event()
-        progress.set()
+        self._wake_flushing()
         last = {each.runner: each.sequence for each in batch if each.runner is not None}
         if self.gated:
             for runner, sequence in last.items():
@@ -353,13 +392,18 @@ class Scribe:
             for runner in last:
                 runner.after_input()
 
+    def _wake_flushing(self) -> None:
+        flushing, self._flushing = self._flushing, []
+        for progress in flushing:
+            progress.set()
+
     def _fail(self, error: BaseException) -> None:
         """The store has failed: nothing more can be stored, and the run fails."""
         runner = self.root
         assert runner is not None, "nothing is stored before there is a runner"
         self._error = _as_store_error(error)
         self._queue.clear()
-        self._progress.set()
+        self._wake_flushing()
         self._stirred.set()
         fatal = is_fatal(error)
         runner.machine.fail(
@@ -392,17 +436,13 @@ class Scribe:
         """Queue how the run has ended, if it is not to be taken up again by itself."""
         runner = self.root
         assert runner is not None
-        self.take(runner)
-        if self._error is not None or self._book.completed:
-            if self._facts and self._error is None:
-                self._put(Change(self._book.shelf), None, 0)
+        if self._error is not None:
             return
-        outcome = runner.machine.outcome
-        change = Change(self._book.shelf)
-        if outcome is not None:
+        outcome, change = runner.machine.outcome, Change(self._book.shelf)
+        if outcome is not None and not self._book.completed:
             self._describe(change, runner, outcome)
-        if change.status is not None or self._facts:
             self._book.run["active"] = runner.machine.active_time(runner.clock())
+        if change.status is not None or self._facts:
             self._put(change, None, 0)
 
     def _describe(self, change: Change, runner: Runner, outcome: Outcome) -> None:
@@ -414,7 +454,6 @@ class Scribe:
             change.note = self._questions(runner)
         elif outcome.kind == "cancelled" and runner.cancel_asked:
             change.status = "cancelled"
-
 
     def _questions(self, runner: Runner) -> str:
         """What a run waits for; a store that hides what it keeps does not show it here either."""

@@ -59,9 +59,16 @@ class Head:
 
     @classmethod
     def read(cls, text: str) -> Head:
-        """Read what ``write`` wrote; its seal has been checked."""
-        data = json.loads(text)
-        return cls(data["run"], int(data["weights"]))
+        """Read what ``write`` wrote; its seal has been checked.
+
+        Raises:
+            StoreError: another release has written it.
+        """
+        try:
+            data = json.loads(text)
+            return cls({**data["run"]}, int(data["weights"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError("the head of a run is not as this release writes it") from error
 
 
 def open_rows(seal: Seal, run: StoredRun, rows: list[Row]) -> tuple[Head, dict[str, str]]:
@@ -71,7 +78,11 @@ def open_rows(seal: Seal, run: StoredRun, rows: list[Row]) -> tuple[Head, dict[s
         StoreError: a record was altered, cut, swapped, removed or put back.
     """
     own = seal.for_run(run.run_id)
-    head = Head.read(own.open("head", run.sequence, run.head))
+    text = own.open("head", run.sequence, run.head)
+    try:
+        head = Head.read(text)
+    except StoreError as error:
+        raise StoreError(f"run {run.run_id!r} can't be read: {error}") from error
     texts = {row.key: own.open(row.key, row.sequence, row.body) for row in rows}
     if own.total(sum(own.weight(row.body) for row in rows)) != head.weights:
         raise StoreError(
@@ -90,8 +101,15 @@ def content_of(run_id: str, run: dict[str, Any], rows: Mapping[str, str]) -> dic
         rows: the text of the rows by their keys.
 
     Raises:
-        SnapshotError: a key that no release writes.
+        SnapshotError: a record is not as any release writes it.
     """
+    try:
+        return _put_together(run_id, run, rows)
+    except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError) as error:
+        raise SnapshotError("its records are not as this release writes them") from error
+
+
+def _put_together(run_id: str, run: dict[str, Any], rows: Mapping[str, str]) -> dict[str, Any]:
     tables: dict[str, dict[str, list[Any]]] = {"": _empty(run)}
     for key, text in rows.items():
         match = _KEY.fullmatch(key)

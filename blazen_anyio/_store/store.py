@@ -90,6 +90,8 @@ class Store(abc.ABC):
     async def commit(self, commits: Sequence[Commit]) -> None:
         """Make changes of one run durable, in order, all or none; renew its lease.
 
+        What has been given back takes further commits of the same claim until somebody claims it.
+
         Not to be cancelled: it is called in a shielded scope.
 
         Raises:
@@ -118,7 +120,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     async def read(self, run_id: str) -> tuple[StoredRun, builtins.list[Row]] | None:
-        """A run and its rows, as of one moment; ``None`` if there is no such run.
+        """A run and its rows in any order, as of one moment; ``None`` if there is no such run.
 
         Raises:
             StoreError: the store failed.

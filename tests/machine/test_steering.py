@@ -632,6 +632,45 @@ def test_facts_name_the_invocation_that_caused_an_event() -> None:
         assert _numbers(driver, "step_started")[-1][1] == delivery.id
 
 
+def test_facts_that_no_commit_makes_true_are_told_at_once() -> None:
+    driver = Driver(PLAN, gated=True).start()
+    driver.committed(1)
+    driver.take()
+    driver.pause()
+    assert driver.kinds[-1] == "run_paused"
+    driver.resume()
+    assert driver.kinds[-1] == "run_resumed"
+    driver.suspend()
+    driver.follow()
+    assert driver.kinds[-3:] == ["run_paused", "step_cancelled", "run_suspended"]
+    restored = Driver(PLAN, gated=True, tables=driver.machine.snapshot(driver.now))
+    assert restored.kinds == ["run_resumed"]
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_an_attempt_that_fails_while_it_is_put_down_is_told_at_once(gated: bool) -> None:
+    driver = Driver(PLAN, gated=gated).start()
+    if gated:
+        driver.committed(1)
+    driver.take()
+    driver.suspend()
+    driver.fail("go")
+    assert driver.kinds[-2:] == ["step_failed", "run_suspended"]
+
+
+def test_every_attempt_that_began_is_told_to_have_ended() -> None:
+    plan = make_plan(step("go", Go), step("all", Go))
+    driver = Driver(plan).start()
+    driver.take_all()
+    driver.succeed("go", StopEvent())
+    driver.succeed("all", StopEvent())  # too late: nothing comes of it
+    assert driver.kinds[-3:] == ["step_completed", "run_completed", "step_cancelled"]
+    driver = Driver(plan).start()
+    driver.succeed("go", Note())
+    assert driver.kinds[-2:] == ["step_failed", "run_failed"]
+    assert driver.facts[-2][6] == "blazen_anyio._exceptions.NoHandlerError"
+
+
 def test_a_gather_that_has_nothing_to_gather_has_no_known_cause() -> None:
     driver = Driver(FAN).start()
     driver.succeed("split", [])

@@ -1,0 +1,1 @@
+"""Durability: what a stored run promises, on both backends."""
