@@ -169,6 +169,8 @@ def test_the_third_ctrl_c_ends_the_process(tmp_path: Path) -> None:
 
 
 STUBBORN = """
+import time
+
 from blazen_anyio import Context, Event, StartEvent, StopEvent, Workflow, step
 
 class Started(Event):
