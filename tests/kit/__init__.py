@@ -2,7 +2,7 @@
 
 import os
 
-SIMULATIONS = int(os.environ.get("BLAZEN_SIMULATIONS", "2000"))
+SIMULATIONS = int(os.environ.get("BLAZEN_SIMULATIONS", "1000"))
 """How many random workflows to simulate."""
 
 LONG = SIMULATIONS > 2000
