@@ -149,7 +149,7 @@ __all__ = [
     "stored_report",
 ]
 
-if not TYPE_CHECKING:  # type checkers shall notice a name that is not there
+if not TYPE_CHECKING:  # pragma: no branch  # type checkers shall notice a name that is not there
     _IMPORTED_WHEN_USED = {
         **dict.fromkeys(("Report", "report", "stored_report"), "_report"),
         **dict.fromkeys(("Parallel", "Results", "Stage", "pipeline"), "_stages"),

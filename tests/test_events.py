@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from blazen_anyio import DynamicEvent, Event, StartEvent, StopEvent
+from blazen_anyio import DynamicEvent, Event, StartEvent, StopEvent, secret
 
 
 class Greet(Event):
@@ -65,3 +65,18 @@ def test_base_fields_are_keyword_only_so_that_subclasses_add_theirs_freely() -> 
 def test_a_default_that_all_events_would_share_is_refused(default: object) -> None:
     with pytest.raises(TypeError, match="would be shared by all events; write attrs.field"):
         type("Shared", (Event,), {"__annotations__": {"items": "object"}, "items": default})
+
+
+def test_a_secret_field_does_not_show_and_may_have_a_default() -> None:
+    class Login(StartEvent):
+        user: str
+        password: str = secret()
+        codes: list[str] = secret(factory=list)
+        pin: int = secret(default=0)
+        token: str = attrs.field(default="t0ken", metadata={"secret": True})
+
+    login = Login("ada", "pa55")
+    assert (login.password, login.codes, login.pin, login.token) == ("pa55", [], 0, "t0ken")
+    assert repr(login).endswith(
+        "Login(data={}, user='ada', password=***, codes=***, pin=***, token=***)"
+    )

@@ -293,6 +293,8 @@ def test_a_class_does_not_take_the_event_type_of_a_built_in_one() -> None:
         ({"timeout": 0}, "timeout= takes a number of seconds above 0"),
         ({"max_concurrency": 0}, "max_concurrency= takes a whole number from 1"),
         ({"max_recoveries": 0}, "max_recoveries= takes a whole number from 1, not 0"),
+        ({"max_deliveries": 0}, "max_deliveries= takes a whole number from 1, or None"),
+        ({"max_deliveries": 1}, "max_deliveries= is at least 2; use @step(delivery="),
         ({"max_recoveries": None}, "max_recoveries= takes a whole number from 1, not None"),
         ({"retry": 3}, "retry= takes a policy"),
         ({"stop": A}, "stop= takes a subclass of StopEvent"),

@@ -134,6 +134,8 @@ def test_the_import_costs_little_beside_that_of_the_dependencies(tmp_path: Path)
     """In processor time, which other processes hardly change, and from compiled files."""
     environment = dict(os.environ, PYTHONPYCACHEPREFIX=str(tmp_path))
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    environment.pop("COVERAGE_PROCESS_CONFIG", None)  # what is traced costs more than it does
+    environment.pop("COVERAGE_PROCESS_START", None)
 
     def cost(code: str) -> float:
         return float(run_python(MEASURED.format(code=code), environment=environment))

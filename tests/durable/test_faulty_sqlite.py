@@ -136,7 +136,7 @@ async def test_a_run_over_a_failing_database_can_be_resumed(
             failures += 1
             assert not isinstance(error, RunBusyError)
             assert isinstance(root_of(error), sqlite3.Error)
-    assert failures > 10
+    assert failures > 5
 
 
 def root_of(error: BaseException) -> BaseException:

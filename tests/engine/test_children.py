@@ -1422,3 +1422,41 @@ def test_a_run_with_children_cancelled_at_any_step_leaves_nothing_and_can_go_on(
             await sweep(case, steps, 12, lambda at, way=way: way(case, steps, at))
 
     run_with_steps(backend, main)
+
+
+class Counted(StopEvent):
+    """The child's own, which the run around it has never heard of."""
+
+    number: int
+
+
+def counting_then_asking() -> tuple[Workflow[Any], Workflow[Any]]:
+    @step
+    async def count(ev: StartEvent) -> Counted:
+        return Counted(number=7)
+
+    child = Workflow("counting", [count], stop=Counted)
+
+    @step
+    async def begin(ev: StartEvent, ctx: Context) -> StopEvent:
+        counted = await ctx.run_workflow(child)
+        answer = await ctx.request_input("and?")
+        return StopEvent(result=(counted, answer))
+
+    return child, Workflow("asking", [begin])
+
+
+async def test_a_result_of_the_childs_own_class_survives_a_snapshot() -> None:
+    _, workflow = counting_then_asking()
+    with pytest.raises(InputRequiredError) as caught:
+        await workflow.run()
+    snapshot = Snapshot.from_json(caught.value.snapshot.to_json())
+    responses = {snapshot.requests[0].request_id: "yes"}
+    async with workflow.resume(snapshot, responses=responses) as run:
+        assert await run.result() == (Counted(number=7), "yes")
+
+
+async def test_a_childs_result_that_is_no_stop_event_fails_the_run() -> None:
+    child, _ = counting_then_asking()
+    with pytest.raises(SnapshotError, match="expected a StopEvent, not StartEvent"):
+        child.read_result({"type": "blazen::StartEvent", "fields": {}}, {})
