@@ -41,6 +41,7 @@ from ._store import (
 )
 
 __all__ = [
+    "UNFINISHED",
     "Changes",
     "Migration",
     "Source",
@@ -56,7 +57,8 @@ __all__ = [
     "unfinished",
 ]
 
-_UNFINISHED: tuple[StoredStatus, ...] = ("running", "suspended")
+UNFINISHED: tuple[StoredStatus, ...] = ("running", "suspended")
+"""The statuses of runs that ``recover`` takes up."""
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -102,11 +104,13 @@ class Changes:
         renames: old to new names of steps, event types, classes and workflows.
         migrate: gets the run as plain data and returns it as it should be.
         responses: answers to its open requests, by request id.
+        only: the statuses of runs that are to be taken up at all.
     """
 
     renames: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_is_mapping)
     migrate: Migration | None = attrs.field(default=None, validator=_is_function)
     responses: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=_is_mapping)
+    only: tuple[StoredStatus, ...] = ("running", "suspended", "failed", "cancelled", "completed")
 
     @property
     def rewrites(self) -> bool:
@@ -270,11 +274,14 @@ async def take_up(
 
     Raises:
         RunBusyError: somebody executes it.
+        RunEndedError: it has come to an end meanwhile, and was to be taken up only if not.
         SnapshotError: it does not fit the workflow; nothing has changed in the store.
         StoreError: there is none, it was altered, or the store failed.
     """
     check_names(launcher.graph)
     stored = await _read(store, run_id)
+    if stored.run.status not in changes.only:
+        raise _ended(stored.run)
     if stored.run.status != "completed":
         _check_fit(launcher, stored, changes)
         claim = await store.claim(run_id)
@@ -307,6 +314,8 @@ async def _claimed(
     given: Given,
     changes: Changes,
 ) -> Runner:
+    if claim.run.status not in changes.only:
+        raise _ended(claim.run)
     stored = await _read(store, claim.run.run_id)
     book = _new_book(store, claim.run.run_id)
     book.open(stored.run, stored.head, stored.rows)
@@ -363,7 +372,7 @@ async def apply(
     stored = await store.load(run_id)
     if stored is not None and stored.status in ("completed", "failed", "cancelled"):
         raise _ended(stored)
-    runner = await take_up(launcher, store, run_id, "async", Given(), changes)
+    runner = await take_up(launcher, store, run_id, "async", Given(executes=False), changes)
     scribe, machine = runner.scribe, runner.machine
     if scribe is None:
         raise RunEndedError(f"run {run_id!r} has ended: completed")
@@ -393,7 +402,7 @@ async def unfinished(launcher: Launcher, store: Store, changes: Changes) -> list
     """The stored runs of a workflow that have not come to an end, the oldest first."""
     runs: list[StoredRun] = []
     for name in _names(launcher, changes):
-        for status in _UNFINISHED:
+        for status in UNFINISHED:
             runs += await store.list(workflow=name, status=status)
     # One that went from one status to the other between the two is in both.
     return sorted(
@@ -405,7 +414,7 @@ async def misfits(launcher: Launcher, store: Store, changes: Changes) -> list[St
     """The stored runs of a workflow that could go on, and would not resume."""
     found: dict[str, StoredMisfit] = {}
     for name in _names(launcher, changes):
-        for status in (*_UNFINISHED, "failed"):
+        for status in (*UNFINISHED, "failed"):
             for run in await store.list(workflow=name, status=status):
                 error = await _misfit(launcher, store, run, changes)
                 if error is not None:

@@ -54,6 +54,7 @@ class Given:
         options: instead of the workflow's, for simulations.
         scribe: of a stored run.
         parent: the run around a child run.
+        executes: whether steps will run; if not, nothing is opened for them.
     """
 
     input_handler: InputHandler | None = None
@@ -61,6 +62,7 @@ class Given:
     options: RunOptions | None = None
     scribe: Scribe | None = None
     parent: Runner | None = None
+    executes: bool = True
 
     @property
     def gated(self) -> bool:
@@ -284,7 +286,7 @@ class Launcher:
     def completed(self, machine: Machine, given: Given) -> Runner:
         """Make the runner of a run that has completed already, with nothing to watch."""
         options = attrs.evolve(given.options or self.options, observers=())
-        return self._runner(machine, attrs.evolve(given, options=options))
+        return self._runner(machine, attrs.evolve(given, options=options, executes=False))
 
     def _runner(self, machine: Machine, given: Given) -> Runner:
         options, parent = given.options or self.options, given.parent
@@ -305,7 +307,7 @@ class Launcher:
             steps=self.bodies,
             codec=self.codec,
             options=options,
-            hosts=self._run_hosts(given.resources, parent),
+            hosts=self._run_hosts(given.resources, parent) if given.executes else None,
             replacements=given.resources,
             parent=parent,
             scribe=given.scribe,

@@ -7,7 +7,7 @@ The shape follows Blazen's pipelines.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import GenericAlias, new_class
 from typing import Any
 
@@ -135,7 +135,8 @@ def pipeline(
         stages: in their order.
         timeout: seconds a run may be active.
         max_concurrency: how many stages may run at once.
-        types: classes that results may hold, as for :class:`Workflow`.
+        types: classes that results may hold, as for :class:`Workflow`; those of the stages' stop
+            events are known. A stage that gets results of others lists their classes itself.
 
     Raises:
         DefinitionError: no stage, or two with one name.
@@ -150,9 +151,19 @@ def pipeline(
     steps: list[StepFunction[..., Any]] = [builder.first()]
     for place, stage in enumerate(stages):
         steps += builder.steps_of(place, stage)
+    known = dict.fromkeys((*types, *_results_of(stages)))
     return Workflow(
-        name, steps, timeout=timeout, max_concurrency=max_concurrency, types=tuple(types)
+        name, steps, timeout=timeout, max_concurrency=max_concurrency, types=tuple(known)
     )
+
+
+def _results_of(stages: Sequence[Stage | Parallel]) -> Iterator[type]:
+    """The classes of results that the pipeline passes on, and so has to write down."""
+    for stage in stages:
+        if isinstance(stage, Parallel):
+            yield from _results_of(stage.stages)
+        elif stage.workflow.graph.stop is not StopEvent:
+            yield stage.workflow.graph.stop
 
 
 def _check(name: str, stages: Sequence[Stage | Parallel]) -> None:

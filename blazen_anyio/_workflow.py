@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 from ._codec import Codec
 from ._context import Context
 from ._durable import (
+    UNFINISHED,
     Changes,
     Migration,
     Source,
@@ -442,7 +443,7 @@ class Workflow(Generic[R]):
             StoreError: the store could not be searched.
         """
         check_count("max_runs", max_runs)
-        changes = Changes(renames=renames or {}, migrate=migrate)
+        changes = Changes(renames=renames or {}, migrate=migrate, only=UNFINISHED)
         check_store(store)
         check_storing(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})

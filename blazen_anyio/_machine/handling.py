@@ -63,6 +63,8 @@ class Handling:
         ):
             delivery = self._dispatch.take()
         if delivery is None:
+            if ledger.resting:
+                self._life.check_idle(now)  # what was there waits for the slot of one that rests
             return None
         step = delivery.step
         if step.max_pending is not None:

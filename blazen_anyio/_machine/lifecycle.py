@@ -76,7 +76,20 @@ class Lifecycle:
         if self.paused or ledger.ending is not None:
             return False
         only_waits = ledger.requests or ledger.resting
-        return bool(ledger.active or ledger.delayed or not only_waits)
+        return bool(self.moves or ledger.delayed or not only_waits)
+
+    @property
+    def moves(self) -> bool:
+        """Whether an attempt is at work, or one may begin.
+
+        What waits for the slot of an attempt that rests, because its child runs wait for somebody
+        outside, moves as little as that.
+        """
+        ledger = self.ledger
+        if not ledger.resting:
+            return bool(ledger.active)
+        dispatch = ledger.dispatch
+        return dispatch.running > len(ledger.resting) or dispatch.backlog
 
     def time_limit(self) -> float | None:
         """When the run has been active for as long as it may be, if it goes on being active."""
@@ -95,7 +108,7 @@ class Lifecycle:
         ledger.commit()
         if ledger.ending is not None:
             self.tell_end(now)
-        elif not ledger.active or self.paused:
+        elif not ledger.active or self.paused or ledger.resting:
             self.check_idle(now)
 
     def end_attempt(self, delivery: Delivery) -> None:
@@ -129,7 +142,7 @@ class Lifecycle:
             # A pause does not wait for a waiter, nor for one whose wait is over.
             if self.ledger.dispatch.running == len(ledger.resting):
                 self.end_now(Outcome("suspended"), now)
-        elif not ledger.active and not ledger.delayed and not self.is_being_judged:
+        elif not self.moves and not ledger.delayed and not self.is_being_judged:
             self.idle(now)
 
     @property
@@ -144,7 +157,7 @@ class Lifecycle:
             return False
         if self.paused:
             return self.ledger.dispatch.running == len(ledger.resting)
-        if ledger.active or ledger.delayed or self.is_being_judged:
+        if self.moves or ledger.delayed or self.is_being_judged:
             return False
         return self.awaits_help()
 

@@ -43,5 +43,6 @@ class Suspects:
         while self._held:
             held = self._held.popleft()
             if held.phase == "held":  # else it counts no more
+                self._begun = held  # should it be dropped before it is taken, the next may go on
                 self._dispatch.put_first(held)
                 return

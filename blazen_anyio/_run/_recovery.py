@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 import anyio
 import attrs
 
-from .._exceptions import RunBusyError
+from .._exceptions import RunBusyError, RunEndedError
 from ._outcomes import outcome_of
 from ._runner import Runner
 
@@ -37,7 +37,7 @@ async def run_each(
     take_up: Callable[[str], Awaitable[Runner]],
     max_runs: int,
 ) -> list[RecoveredRun[Any]]:
-    """Run each to its end, ``max_runs`` at a time; one that somebody executes is left out.
+    """Run each to its end, ``max_runs`` at a time; one that is not to be had is left out.
 
     Args:
         run_ids: of the runs, in the order in which they begin and are returned.
@@ -58,8 +58,8 @@ async def run_each(
                 runner.machine.close(runner.clock())
                 await runner.drive()
                 recovered[run_id] = RecoveredRun(run_id, result=outcome_of(runner))
-            except RunBusyError:
-                pass
+            except (RunBusyError, RunEndedError):
+                pass  # somebody executes it, or it has come to an end since it was found
             except Exception as error:
                 recovered[run_id] = RecoveredRun(run_id, error=error)
             except anyio.get_cancelled_exc_class():

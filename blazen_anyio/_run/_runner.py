@@ -338,8 +338,8 @@ class Runner:
             self.spare = None
 
     def take_down(self) -> None:
-        """Have written down what was committed while nothing could be handed out."""
-        if self.machine.deltas:
+        """Carry out what followed from that nothing could be handed out."""
+        if self.machine.deltas or self.machine.outcome is not None:
             self.after_input()
 
     def lane_ended(self, lane: Lane) -> None:

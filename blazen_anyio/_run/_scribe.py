@@ -42,6 +42,9 @@ Durability = Literal["sync", "async"]
 soon and in order; a crash may repeat more and loses nothing that was acknowledged."""
 
 
+_RENEWALS_PER_LEASE = 3
+
+
 @attrs.frozen
 class _Written:
     """A commit in the queue: whose it is, and the machine's own number of it; 0 for none."""
@@ -93,6 +96,7 @@ class Scribe:
         self._stirred = anyio.Event()
         self._writing = False
         self._flushing: list[anyio.Event] = []
+        self._missed = 0
         self.defers = False
         self._group: TaskGroup | None = None
         self._lease_scope = anyio.CancelScope(shield=True)
@@ -270,7 +274,9 @@ class Scribe:
         await self._group.__aenter__()
         self._group.start_soon(self._work, name="scribe")
         if self._store.lease is not None:
-            self._group.start_soon(self._keep_lease, self._store.lease / 3, name="lease")
+            self._group.start_soon(
+                self._keep_lease, self._store.lease / _RENEWALS_PER_LEASE, name="lease"
+            )
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -312,8 +318,8 @@ class Scribe:
             except BaseException as error:
                 # A cancellation too: nobody cancels this but a store that does so itself.
                 self._fail(error)
-            await self.give_back()
             self._lease_scope.cancel()
+            await self.give_back()
 
     async def _store_all(self) -> None:
         """Store what comes, until the run has ended and nothing is left."""
@@ -374,13 +380,19 @@ class Scribe:
                 await anyio.sleep(interval)
                 if stored == self._stored:
                     await self._renew()
+                else:
+                    self._missed = 0
 
     async def _renew(self) -> None:
+        """Renew the lease; a store that fails may do better next time, before the lease is over."""
         try:
             with anyio.CancelScope(shield=True):
                 await self._store.renew(self._book.run_id, self._book.epoch)
+            self._missed = 0
         except (Exception, anyio.get_cancelled_exc_class()) as error:
-            self._fail(error)
+            self._missed += 1
+            if isinstance(error, RunLostError) or self._missed == _RENEWALS_PER_LEASE:
+                self._fail(error)
 
     def _report(self, batch: list[_Written]) -> None:
         """Tell the machines which of their commits are durable, and those who wait for it."""
@@ -401,11 +413,12 @@ class Scribe:
         """The store has failed: nothing more can be stored, and the run fails."""
         runner = self.root
         assert runner is not None, "nothing is stored before there is a runner"
-        self._error = _as_store_error(error)
+        fatal = is_fatal(error)
+        if self._error is None:  # the first says why; what follows from it must not hide that
+            self._error = _as_store_error(error)
         self._queue.clear()
         self._wake_flushing()
         self._stirred.set()
-        fatal = is_fatal(error)
         runner.machine.fail(
             error if fatal else self._error, runner.clock(), overrule=fatal or self._overrules()
         )

@@ -120,6 +120,8 @@ class Waiting:
             self._runner.after_input()
             if delivery.waiting_for is effect:
                 await waiter.ready.wait()
+            elif effect.settled is None:
+                await anyio.sleep_forever()  # the run has ended: the attempt is being cancelled
         except anyio.get_cancelled_exc_class():
             await self._leave(delivery, waiter)
             raise

@@ -30,7 +30,7 @@ SCHEMA_VERSION = 1
 _TABLES = (
     """
     CREATE TABLE runs (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: a late commit must not find it
         run_id TEXT NOT NULL UNIQUE,
         workflow TEXT NOT NULL,
         status TEXT NOT NULL,

@@ -30,7 +30,7 @@ _ATTEMPTS = 100
 if sys.platform == "win32":  # pragma: no cover  # the tests run elsewhere
     import msvcrt
 
-    def _try_lock(file: int) -> bool:
+    def _try_lock(file: int, *, shared: bool = False) -> bool:
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -40,9 +40,9 @@ if sys.platform == "win32":  # pragma: no cover  # the tests run elsewhere
 else:
     import fcntl
 
-    def _try_lock(file: int) -> bool:
+    def _try_lock(file: int, *, shared: bool = False) -> bool:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -101,7 +101,8 @@ class Owners:
         path = self._directory / owner
         try:
             with _opened(path) as file:
-                dead = _try_lock(file)
+                # Shared: two who look at the same time must not take each other for the owner.
+                dead = _try_lock(file, shared=True)
         except FileNotFoundError:
             return False
         except OSError:

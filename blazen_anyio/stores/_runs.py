@@ -210,6 +210,7 @@ class Runs:
             return False
         self._check_free(_stored_run(row[1:]), self._clock())
         self._remove([row[0]])
+        self.held.pop(run_id, None)
         return True
 
     def prune(self, older_than: float, after: int) -> tuple[int, int | None]:

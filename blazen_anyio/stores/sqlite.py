@@ -132,6 +132,7 @@ class SQLiteStore(Store):
 
         def regret(runs: Runs, created: bool) -> None:
             if created:
+                runs.forget(escape_text(commit.run_id), commit.epoch)
                 runs.release(escape_text(commit.run_id), commit.epoch)
 
         return await self._working().take(work, regret)
@@ -142,6 +143,7 @@ class SQLiteStore(Store):
 
         def regret(runs: Runs, claim: Claim | None) -> None:
             if claim is not None:
+                runs.forget(key, claim.run.epoch)
                 runs.release(key, claim.run.epoch)
 
         return await self._working().take(lambda runs: runs.claim(key), regret)

@@ -6,17 +6,25 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from blazen_anyio import (
     Context,
     DefinitionError,
     Event,
     InputRequestEvent,
+    InputRequiredError,
+    Parallel,
+    Run,
+    RunCancelledError,
     RunSuspendedError,
+    Snapshot,
+    Stage,
     StartEvent,
     StepFailedError,
     StopEvent,
     Workflow,
+    pipeline,
     step,
 )
 
@@ -145,3 +153,108 @@ async def test_a_wait_left_while_the_run_is_cancelled_does_not_hold_it_up() -> N
     assert snapshot.requests == ()
     with pytest.raises(RunSuspendedError):
         await run.result()
+
+
+# ---- what other readers found --------------------------------------------------------------------
+
+
+class Question(StartEvent):
+    pass
+
+
+class Work(Event):
+    n: int
+
+
+class Done(Event):
+    n: int
+
+
+@step
+async def ask_someone(ev: Question, ctx: Context) -> StopEvent:
+    return StopEvent(result=await ctx.request_input("?"))
+
+
+@pytest.mark.parametrize("limited", ["step", "workflow"])
+async def test_what_waits_for_the_slot_of_a_child_that_asks_does_not_keep_the_run_awake(
+    limited: str,
+) -> None:
+    """The run is suspended, and answered one by one it goes on."""
+    child = Workflow("asking", [ask_someone])
+
+    @step
+    async def split(ev: StartEvent) -> list[Work]:
+        return [Work(n=0), Work(n=1)]
+
+    @step(max_concurrency=1 if limited == "step" else None)
+    async def work(ev: Work, ctx: Context) -> Done:
+        return Done(n=await ctx.run_workflow(child, Question()))
+
+    @step
+    async def reduce(parts: list[Done]) -> StopEvent:
+        return StopEvent(result=[part.n for part in parts])
+
+    workflow = Workflow(
+        "limited", [split, work, reduce], max_concurrency=1 if limited == "workflow" else None
+    )
+    with anyio.fail_after(1), pytest.raises(InputRequiredError) as caught:
+        await workflow.run()
+    for answer in (5, 6):
+        snapshot = Snapshot.from_json(caught.value.snapshot.to_json())
+        responses = {request.request_id: answer for request in snapshot.requests}
+        run = workflow.resume(snapshot, responses=responses)
+        if answer == 5:
+            with anyio.fail_after(1), pytest.raises(InputRequiredError) as caught:
+                async with run:
+                    pass
+        else:
+            async with run:
+                assert await run.result() == [5, 6]
+
+
+async def test_a_step_that_asks_after_its_run_was_cancelled_is_cancelled() -> None:
+    """It is not told that it was answered."""
+    told: list[object] = []
+    handle: list[Run[Any]] = []
+
+    @step
+    async def work(ev: StartEvent, ctx: Context) -> StopEvent:
+        await checkpoint()
+        handle[0].cancel()
+        told.append(await ctx.request_input("?"))
+        raise AssertionError
+
+    async with Workflow("cancelled", [work]).start() as run:
+        handle.append(run)
+        with pytest.raises(RunCancelledError):
+            await run.result()
+    assert told == []
+
+
+class Drafted(StopEvent):
+    text: str
+
+
+async def test_a_pipeline_writes_down_the_results_of_its_stages() -> None:
+    @step
+    async def draft(ev: StartEvent) -> Drafted:
+        return Drafted(text="tides")
+
+    @step
+    async def ask(ev: StartEvent, ctx: Context) -> StopEvent:
+        return StopEvent(result=await ctx.request_input("?"))
+
+    publish = pipeline(
+        "publish",
+        [
+            Parallel("both", [Stage("draft", Workflow("draft", [draft], stop=Drafted))]),
+            Stage("again", Workflow("again", [draft], stop=Drafted)),
+            Stage("ask", Workflow("ask", [ask], types=[Drafted])),  # it gets the results
+        ],
+    )
+    with pytest.raises(InputRequiredError) as caught:
+        await publish.run()
+    snapshot = Snapshot.from_json(caught.value.snapshot.to_json())
+    async with publish.resume(snapshot, responses={snapshot.requests[0].request_id: "yes"}) as run:
+        results = await run.result()
+    assert (results["again"], results["ask"]) == (Drafted(text="tides"), "yes")

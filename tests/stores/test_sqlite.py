@@ -16,7 +16,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from blazen_anyio import RunLostError, StoreError
-from blazen_anyio.stores import SQLiteStore
+from blazen_anyio.stores import Commit, SQLiteStore
 from blazen_anyio.stores._database import APPLICATION_ID, SCHEMA_VERSION, Database, explain
 from blazen_anyio.testing.store_conformance import ManualClock
 from blazen_anyio.testing.store_conformance.base import RUN, begin, claimed, loaded, rows_of, write
@@ -131,7 +131,9 @@ async def test_tables_are_strict_where_the_library_knows_that(
     async with HastyStore(path) as store:
         await begin(store, puts=(("a", b"1"),))
     connection = sqlite3.connect(path)
-    tables = connection.execute("SELECT sql FROM sqlite_master WHERE type = 'table'").fetchall()
+    tables = connection.execute(
+        "SELECT sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
     connection.close()
     assert [("STRICT" in sql) for (sql,) in tables] == [strict] * 3
 
@@ -822,3 +824,20 @@ async def test_a_commit_costs_what_it_changes(path: Path) -> None:
         await store.commit([write(100, puts=(("row/7", b"2"),))])
         assert store.seen == first
         assert len(first) == 3  # and the rows, all at once
+
+
+async def test_a_late_commit_finds_no_other_run_in_the_place_of_its_own(path: Path) -> None:
+    async with (
+        HastyStore(path) as store,
+        HastyStore(path) as other,
+    ):
+        first = Commit(run_id="r", epoch=1, sequence=1, head=b"r")
+        assert await store.create("w", first)
+        await store.release("r", 1)
+        assert await other.delete("r")
+        assert await other.create("w", Commit(run_id="q", epoch=1, sequence=1, head=b"q"))
+        await other.release("q", 1)
+        with pytest.raises(RunLostError):
+            await store.commit([Commit(run_id="r", epoch=1, sequence=2, head=b"late")])
+        found = await other.load("q")
+        assert found is not None and found.head == b"q"
