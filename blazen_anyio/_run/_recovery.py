@@ -52,26 +52,29 @@ async def run_each(
     limiter = anyio.CapacityLimiter(max_runs)
 
     async def run(run_id: str) -> None:
-        async with limiter:
-            try:
-                runner = await take_up(run_id)
-                runner.machine.close(runner.clock())
-                await runner.drive()
-                recovered[run_id] = RecoveredRun(run_id, result=outcome_of(runner))
-            except (RunBusyError, RunEndedError):
-                pass  # somebody executes it, or it has come to an end since it was found
-            except Exception as error:
-                recovered[run_id] = RecoveredRun(run_id, error=error)
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as error:
-                # Not raised in this task: asyncio would let it out of the event loop, past its
-                # caller, and a task group would wrap it.
-                fatal.append(error)
-                group.cancel_scope.cancel()
+        try:
+            runner = await take_up(run_id)
+            runner.machine.close(runner.clock())
+            await runner.drive()
+            recovered[run_id] = RecoveredRun(run_id, result=outcome_of(runner))
+        except (RunBusyError, RunEndedError):
+            pass  # somebody executes it, or it has come to an end since it was found
+        except Exception as error:
+            recovered[run_id] = RecoveredRun(run_id, error=error)
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:
+            # Not raised in this task: asyncio would let it out of the event loop, past its
+            # caller, and a task group would wrap it.
+            fatal.append(error)
+            group.cancel_scope.cancel()
+        finally:
+            limiter.release_on_behalf_of(run_id)
 
     async with anyio.create_task_group() as group:
         for run_id in run_ids:
+            # Here and not in the task: trio begins tasks in any order.
+            await limiter.acquire_on_behalf_of(run_id)
             group.start_soon(run, run_id, name=f"recovery of run {run_id}")
     if fatal:
         raise fatal[0]
