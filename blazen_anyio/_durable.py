@@ -27,7 +27,9 @@ from ._machine import Machine
 from ._run import Book, Durability, Runner, Scribe, outcome_of
 from ._snapshot import Snapshot
 from ._store import (
+    ENDED,
     RESULT,
+    UNFINISHED,
     Claim,
     Head,
     LogEntry,
@@ -41,7 +43,6 @@ from ._store import (
 )
 
 __all__ = [
-    "UNFINISHED",
     "Changes",
     "Migration",
     "Source",
@@ -56,9 +57,6 @@ __all__ = [
     "take_up",
     "unfinished",
 ]
-
-UNFINISHED: tuple[StoredStatus, ...] = ("running", "suspended")
-"""The statuses of runs that ``recover`` takes up."""
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -110,7 +108,7 @@ class Changes:
     renames: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_is_mapping)
     migrate: Migration | None = attrs.field(default=None, validator=_is_function)
     responses: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=_is_mapping)
-    only: tuple[StoredStatus, ...] = ("running", "suspended", "failed", "cancelled", "completed")
+    only: tuple[StoredStatus, ...] = (*UNFINISHED, *ENDED)
 
     @property
     def rewrites(self) -> bool:
@@ -279,9 +277,7 @@ async def take_up(
         StoreError: there is none, it was altered, or the store failed.
     """
     check_names(launcher.graph)
-    stored = await _read(store, run_id)
-    if stored.run.status not in changes.only:
-        raise _ended(stored.run)
+    stored = await _read(store, run_id, changes)
     if stored.run.status != "completed":
         _check_fit(launcher, stored, changes)
         claim = await store.claim(run_id)
@@ -293,7 +289,7 @@ async def take_up(
             except BaseException as error:
                 await _give_back(store, claim, error)
                 raise
-        stored = await _read(store, run_id)
+        stored = await _read(store, run_id, changes)
     return _completed(launcher, stored, given, changes)
 
 
@@ -314,9 +310,7 @@ async def _claimed(
     given: Given,
     changes: Changes,
 ) -> Runner:
-    if claim.run.status not in changes.only:
-        raise _ended(claim.run)
-    stored = await _read(store, claim.run.run_id)
+    stored = await _read(store, claim.run.run_id, changes)
     book = _new_book(store, claim.run.run_id)
     book.open(stored.run, stored.head, stored.rows)
     scribe = Scribe(store, book, durability, abandoned=claim.abandoned, rewrites=changes.rewrites)
@@ -337,10 +331,13 @@ def _completed(launcher: Launcher, stored: _Stored, given: Given, changes: Chang
     return launcher.completed(machine, given)
 
 
-async def _read(store: Store, run_id: str) -> _Stored:
+async def _read(store: Store, run_id: str, changes: Changes) -> _Stored:
+    """Read a run that is there, and of a status that is wanted."""
     found = await store.read(run_id)
     if found is None:
         raise _missing(run_id)
+    if found[0].status not in changes.only:
+        raise _ended(found[0])
     return _Stored(*found, store)
 
 
@@ -369,13 +366,10 @@ async def apply(
         SnapshotError: it does not fit the workflow.
         StoreError: there is none, it was altered, or the store failed.
     """
-    stored = await store.load(run_id)
-    if stored is not None and stored.status in ("completed", "failed", "cancelled"):
-        raise _ended(stored)
+    changes = attrs.evolve(changes, only=UNFINISHED)
     runner = await take_up(launcher, store, run_id, "async", Given(executes=False), changes)
     scribe, machine = runner.scribe, runner.machine
-    if scribe is None:
-        raise RunEndedError(f"run {run_id!r} has ended: completed")
+    assert scribe is not None, "a run that has not ended is taken up to be stored"
     try:
         if machine.outcome is None:  # what a dead process had begun may have failed it
             act(runner)

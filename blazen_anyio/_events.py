@@ -32,12 +32,18 @@ __all__ = [
     "StartEvent",
     "StepFailed",
     "StopEvent",
+    "is_secret",
     "secret",
 ]
 
 T = TypeVar("T")
 
 _SECRET = "secret"
+
+
+def is_secret(metadata: Mapping[Any, Any]) -> bool:
+    """Say whether a field with this metadata is never to be shown; see :func:`secret`."""
+    return bool(metadata.get(_SECRET))
 
 
 @overload
@@ -73,7 +79,7 @@ def secret(
 
 
 def _hide_secrets(cls: type[Any], fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
-    return [field.evolve(repr=_stars) if field.metadata.get(_SECRET) else field for field in fields]
+    return [field.evolve(repr=_stars) if is_secret(field.metadata) else field for field in fields]
 
 
 def _stars(value: object) -> str:

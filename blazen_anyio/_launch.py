@@ -51,15 +51,13 @@ class Given:
     Attributes:
         input_handler: instead of the workflow's.
         resources: what to use instead, by the opener of a resource.
-        options: instead of the workflow's, for simulations.
         scribe: of a stored run.
         parent: the run around a child run.
-        executes: whether steps will run; if not, nothing is opened for them.
+        executes: whether steps will run; if not, there is nothing to open or to watch.
     """
 
     input_handler: InputHandler | None = None
     resources: Replacements = attrs.field(factory=dict[Callable[..., object], object])
-    options: RunOptions | None = None
     scribe: Scribe | None = None
     parent: Runner | None = None
     executes: bool = True
@@ -284,12 +282,13 @@ class Launcher:
     # ---- inside --------------------------------------------------------------------------------
 
     def completed(self, machine: Machine, given: Given) -> Runner:
-        """Make the runner of a run that has completed already, with nothing to watch."""
-        options = attrs.evolve(given.options or self.options, observers=())
-        return self._runner(machine, attrs.evolve(given, options=options, executes=False))
+        """Make the runner of a run that has completed already."""
+        return self._runner(machine, attrs.evolve(given, executes=False))
 
     def _runner(self, machine: Machine, given: Given) -> Runner:
-        options, parent = given.options or self.options, given.parent
+        options, parent = self.options, given.parent
+        if not given.executes:
+            options = attrs.evolve(options, observers=())
         if given.input_handler is not None:
             options = attrs.evolve(options, input_handler=given.input_handler)
         if parent is not None:

@@ -12,7 +12,6 @@ from typing import Any, Generic, Literal, TypeVar, cast, overload
 from ._codec import Codec
 from ._context import Context
 from ._durable import (
-    UNFINISHED,
     Changes,
     Migration,
     Source,
@@ -49,7 +48,7 @@ from ._run import (
 from ._run_ids import checked_run_id
 from ._snapshot import Snapshot
 from ._steps import StepFunction, step
-from ._store import Store
+from ._store import UNFINISHED, Store
 
 __all__ = ["Workflow"]
 

@@ -12,14 +12,22 @@ from __future__ import annotations
 import asyncio
 import selectors
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import trio
 import trio.testing
 
 PATIENCE = 0.01
 """Real seconds in which a worker thread may report before time jumps."""
+
+A_LONG_TIME = (1000, 1e4)
+"""Virtual time after which something is taken to hang, as a number of naps and their seconds.
+
+In one piece it would not do: a worker thread is given a little real time only before time jumps.
+"""
 
 _THREAD_NAME = "AnyIO worker thread"
 
@@ -81,3 +89,19 @@ def trio_options() -> Mapping[str, Any]:
     """Backend options for ``anyio.run`` and anyio's pytest plugin: trio on virtual time."""
     patient = PatientClock()
     return {"clock": patient.clock, "instruments": [patient]}
+
+
+@asynccontextmanager
+async def failing_if_it_hangs(what: str) -> AsyncGenerator[None]:
+    """Raise ``TimeoutError`` if the block has not ended after a long virtual time."""
+
+    async def watch() -> None:
+        naps, seconds = A_LONG_TIME
+        for _ in range(naps):
+            await anyio.sleep(seconds)
+        raise TimeoutError(f"the {what} hangs")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        yield
+        group.cancel_scope.cancel()

@@ -17,7 +17,7 @@ from typing import Any, TypeGuard, cast
 import attrs
 
 from .._codec import Codec
-from .._events import DynamicEvent, Event, LifecycleEvent, StopEvent
+from .._events import DynamicEvent, Event, LifecycleEvent, StopEvent, is_secret
 from .._exceptions import StateValueError
 from .terminal import clock_time
 
@@ -68,7 +68,7 @@ def fields_of(value: Any, codec: Codec) -> dict[str, Any]:
     fields = attrs.fields(kind) if attrs.has(kind) else dataclasses.fields(kind)
     plain = {
         field.name: _HIDDEN
-        if field.metadata.get("secret")
+        if is_secret(field.metadata)
         else _plain(getattr(value, field.name, None), codec)
         for field in fields
     }

@@ -9,7 +9,7 @@ attempt used up. What comes of an attempt after the run or its scope has ended i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from .._events import Event, StepFailed
 from .._exceptions import (
@@ -23,8 +23,8 @@ from .facts import FactKind
 from .ledger import Ledger
 from .lifecycle import Lifecycle
 from .live import Delivery
-from .outcome import Outcome, Outputs, Returned
-from .plan import Mode, StepPlan
+from .outcome import Outcome, Outputs, Returned, leaving
+from .plan import Mode
 from .routing import Routing
 from .scopes import Scopes
 
@@ -323,7 +323,9 @@ class Handling:
         self, delivery: Delivery, returned: Returned, outputs: Outputs | None
     ) -> Event | None:
         """The first event of an attempt that nobody would accept; nothing has changed yet."""
-        for events, opener in _leaving(delivery.step, returned, outputs):
+        gathering = delivery.step if delivery.step.gathers else None
+        for events, fanned_out in leaving(returned, outputs):
+            opener = gathering if fanned_out else None
             for event in events:
                 if self._routing.unaccepted(event, delivery.scope, opener) is not None:
                     return event
@@ -380,16 +382,3 @@ class Handling:
             step.max_pending is None or self._dispatch.steps[step.index].pending < step.max_pending
             for step in self._ledger.plan.route(event).steps
         )
-
-
-def _leaving(
-    step: StepPlan, returned: Returned, outputs: Outputs | None
-) -> Iterator[tuple[Sequence[Event], StepPlan | None]]:
-    """What an attempt sends and returns, with the step if it opens a scope for it."""
-    opener = step if step.gathers else None
-    for sent, _ in outputs.sends if outputs is not None else ():
-        yield (sent, opener) if isinstance(sent, list) else ((sent,), None)
-    if isinstance(returned, list):
-        yield returned, opener
-    elif returned is not None:
-        yield (returned,) if isinstance(returned, Event) else returned, None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -19,6 +19,7 @@ __all__ = [
     "Returned",
     "Show",
     "emitted",
+    "leaving",
 ]
 
 
@@ -85,14 +86,17 @@ class Outputs:
     collects: dict[str, tuple[bool, int]] = attrs.field(factory=dict[str, tuple[bool, int]])
 
 
+def leaving(returned: Returned, outputs: Outputs | None) -> Iterator[tuple[Sequence[Event], bool]]:
+    """What an attempt sends and returns, together with whether it is a fan-out."""
+    for sent, _ in outputs.sends if outputs is not None else ():
+        yield (sent, True) if isinstance(sent, list) else ((sent,), False)
+    if isinstance(returned, Event):
+        yield (returned,), False
+    elif returned is not None:
+        yield returned, isinstance(returned, list)
+
+
 def emitted(returned: Returned, outputs: Outputs | None) -> Iterator[Event]:
     """All events that an attempt sends and returns."""
-    for sent, _ in outputs.sends if outputs is not None else ():
-        if isinstance(sent, list):
-            yield from sent
-        else:
-            yield sent
-    if isinstance(returned, Event):
-        yield returned
-    elif returned is not None:
-        yield from returned
+    for events, _ in leaving(returned, outputs):
+        yield from events

@@ -13,6 +13,8 @@ from typing import Any, cast
 
 import attrs
 
+from .._events import is_secret
+
 __all__ = ["clean", "show"]
 
 _SECRET = "***"
@@ -117,7 +119,7 @@ def _fields(value: object) -> list[tuple[str, object]] | None:
     else:
         return None
     return [
-        (f"{name} = ", _HIDDEN if metadata.get("secret") else getattr(value, name, _HIDDEN))
+        (f"{name} = ", _HIDDEN if is_secret(metadata) else getattr(value, name, _HIDDEN))
         for name, is_shown, metadata in found
         if is_shown
     ]

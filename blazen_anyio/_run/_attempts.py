@@ -118,15 +118,11 @@ class Attempts:
 
     def reported(self) -> None:
         """Carry out what follows from the end of an attempt; its lane has the commit stored."""
-        scribe = self._runner.scribe
-        if scribe is None:
-            self._runner.after_input()
-            return
-        scribe.defers = True
-        try:
-            self._runner.after_input()
-        finally:
-            scribe.defers = False
+        runner = self._runner
+        if runner.scribe is None:
+            runner.after_input()
+        else:
+            runner.scribe.report(runner)
 
     def released(self, delivery: Delivery) -> None:
         """Report that an attempt was cancelled, for no fault of its own."""

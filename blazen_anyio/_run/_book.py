@@ -1,13 +1,12 @@
 """The book of a stored run: what the store holds of it, and the next change as a commit.
 
-The rule: no I/O. The book knows the key and the weight of every live row, run by run down to the
-innermost child, so that a commit costs what it changes: a row, its seal, and the difference that
-makes to the sum in the head.
+The rule: no I/O and no clock. The book knows the key and the weight of every live row, run by run
+down to the innermost child, so that a commit costs what it changes: a row, its seal, and the
+difference that makes to the sum in the head.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -131,8 +130,13 @@ class Book:
             shelf = shelf.child(int(delivery), int(number))
         return shelf
 
-    def write(self, change: Change, facts: Iterable[HistoryFact] = ()) -> Commit:
+    def write(self, change: Change, facts: Iterable[HistoryFact], time: float) -> Commit:
         """Make the next commit.
+
+        Args:
+            change: what it changes.
+            facts: what had happened, for the log.
+            time: wall-clock seconds, for the log.
 
         Raises:
             StoreError: a record is too large; the book is of no use any more.
@@ -141,7 +145,7 @@ class Book:
         bodies = [(key, self._seal.close(key, sequence, text)) for key, text in change.puts.items()]
         total = self._seal.total(self._sum + self._place(change, bodies))
         head = Head(self.run, total).write()
-        entry = self._entry(change, head, facts)
+        entry = self._entry(change, head, facts, time) if self._keep_log else None
         commit = Commit(
             run_id=self.run_id,
             epoch=self.epoch,
@@ -182,11 +186,9 @@ class Book:
         shelf.weights.update((key, weight) for key, weight in _weights(inner))
         return keys
 
-    def _entry(self, change: Change, head: str, facts: Iterable[HistoryFact]) -> str | None:
-        if not self._keep_log:
-            return None
+    def _entry(self, change: Change, head: str, facts: Iterable[HistoryFact], time: float) -> str:
         return LogEntry(
-            time=time.time(),
+            time=time,
             head=head,
             puts=tuple(change.puts.items()),
             removes=tuple(change.removes),

@@ -136,7 +136,7 @@ class Runner:
         self._broken: WorkflowError | None = None
         self._failure_logged = False
         machine.answers_requests = options.input_handler is not None
-        self._watch = None if self.conductor is None else self.conductor.begin(self)
+        self._conducted = None if self.conductor is None else self.conductor.begin(self)
         self.follow_facts()
 
     # ---- the run -------------------------------------------------------------------------------
@@ -392,6 +392,7 @@ class Runner:
         self.check_storable(event)
         self.machine.send(event, self.clock())
         self.after_input()
+        self.history.trim()  # no lane need run for it
 
     def check_storable(self, *events: Event) -> None:
         """See to it that events can be stored, if the run is.
@@ -472,14 +473,14 @@ class Runner:
             self.machine.publish = self.history.append
         else:
             self.machine.publish = None
-        if self._watch is not None:
-            self.machine.publish = _both(self.machine.publish, self._watch)
+        if self._conducted is not None:
+            self.machine.publish = _both(self.machine.publish, self._conducted)
         if self.scribe is not None and self.scribe.keeps_log:
             self.machine.publish = _both(self.machine.publish, self._note)
 
     def _note(self, fact: RawFact) -> None:
         assert self.scribe is not None
-        self.scribe.note(fact, self.path)
+        self.scribe.note(self, fact)
 
     def _publish_fact(self, fact: RawFact) -> None:
         self.history.append(fact)
@@ -540,15 +541,15 @@ class Runner:
 
 
 def _both(
-    sink: Callable[[RawFact], object] | None, watch: Callable[[RawFact], object]
+    sink: Callable[[RawFact], object] | None, other: Callable[[RawFact], object]
 ) -> Callable[[RawFact], object]:
     """Where facts go that somebody else wants to know, too."""
     if sink is None:
-        return watch
+        return other
 
     def publish(fact: RawFact) -> None:
         sink(fact)
-        watch(fact)
+        other(fact)
 
     return publish
 

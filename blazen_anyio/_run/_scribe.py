@@ -1,17 +1,18 @@
 """The scribe: has what a stored run commits made durable, in order, and reports it to the machines.
 
 One scribe serves the outermost run and all its child runs. What a machine commits is written down
-as rows at once, before anything can change it, and queued; one task hands the queue to the store,
-all that has come together at a time. With durability ``"sync"`` the machine's gate holds the
+as rows at once, before anything can change it, and queued; the queue is handed to the store, all
+that has come together at a time and one batch after the other: by the scribe's own task, or by a
+lane that has nothing else to do. With durability ``"sync"`` the machine's gate holds the
 effects of a commit back until then; with ``"async"`` they are not waited for before the end.
 
-The task is shielded: what was committed is stored even if the run is being cancelled. If the store
-fails, the run fails with its error and nothing more is stored; what was stored can be resumed.
+Whoever stores is shielded: what was committed is stored even if the run is being cancelled. If the
+store fails, the run fails with its error and nothing more is stored; what was stored can be
+resumed.
 """
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
@@ -68,7 +69,6 @@ class Scribe:
         gated: whether the machines wait for their commits.
         abandoned, rewrites: see above.
         root: the outermost run.
-        defers: a lane that reports sees itself to it that what it commits is stored.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Scribe:
         self._writing = False
         self._flushing: list[anyio.Event] = []
         self._missed = 0
-        self.defers = False
+        self._deferring = False
         self._group: TaskGroup | None = None
         self._lease_scope = anyio.CancelScope(shield=True)
 
@@ -123,10 +123,12 @@ class Scribe:
         self._saving(runner).prepared.clear()
 
     def _put(self, change: Change, runner: Runner | None, sequence: int) -> None:
+        assert self.root is not None, "nothing is stored before there is a runner"
         facts, self._facts = self._facts, []
-        self._queue.append(_Written(self._book.write(change, facts), runner, sequence))
+        commit = self._book.write(change, facts, self.root.options.wall())
+        self._queue.append(_Written(commit, runner, sequence))
         self._taken += 1
-        if not self.defers:
+        if not self._deferring:
             self._stirred.set()
 
     def _change(self, runner: Runner, delta: Delta) -> Change:
@@ -239,10 +241,10 @@ class Scribe:
         """Whether facts are wanted."""
         return self._store.keep_log
 
-    def note(self, fact: RawFact, path: tuple[str, ...]) -> None:
+    def note(self, runner: Runner, fact: RawFact) -> None:
         """Note a fact for the next entry of the log."""
         kind, when, step, event_type, attempt, duration, error, invocation, cause = fact
-        wall = when + time.time() - anyio.current_time()
+        wall, path = when + self._saving(runner).offset, runner.path
         self._facts.append(
             HistoryFact(
                 kind, wall, step, event_type, attempt, duration, error, path, invocation, cause
@@ -363,6 +365,17 @@ class Scribe:
             self._fail(error)
         if self._queue or self._closing:
             self._stirred.set()
+
+    def report(self, runner: Runner) -> None:
+        """A lane has told the machine how an attempt ended, and sees itself to storing that.
+
+        So nobody else is woken for it.
+        """
+        self._deferring = True
+        try:
+            runner.after_input()
+        finally:
+            self._deferring = False
 
     def stir(self) -> None:
         """See to it that what is queued is stored, by whoever may."""

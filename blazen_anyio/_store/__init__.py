@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from .content import RESULT, Head, child_path, content_of, open_rows, row_key
 from .journal import HistoryEntry, HistoryFact, LogEntry, replay
-from .records import Claim, Commit, Row, StoredRun, StoredStatus
+from .records import ENDED, UNFINISHED, Claim, Commit, Row, StoredRun, StoredStatus
 from .seal import Cipher, RunSeal, Seal
 from .store import Store
 
 __all__ = [
+    "ENDED",
     "RESULT",
+    "UNFINISHED",
     "Cipher",
     "Claim",
     "Commit",

@@ -10,11 +10,17 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["Claim", "Commit", "Row", "StoredRun", "StoredStatus"]
+__all__ = ["ENDED", "UNFINISHED", "Claim", "Commit", "Row", "StoredRun", "StoredStatus"]
 
 StoredStatus = Literal["running", "suspended", "completed", "failed", "cancelled"]
 """How a stored run was last seen. One that nobody executes may still be ``"running"``: its process
 died, or was shut down."""
+
+UNFINISHED: tuple[StoredStatus, ...] = ("running", "suspended")
+"""The statuses of runs that go on by themselves when they are taken up."""
+
+ENDED: tuple[StoredStatus, ...] = ("completed", "failed", "cancelled")
+"""The others."""
 
 
 @attrs.frozen(kw_only=True)

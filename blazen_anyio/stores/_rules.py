@@ -6,12 +6,9 @@ import itertools
 from collections.abc import Sequence
 
 from .._numbers import check_count, check_seconds
-from .._store import Commit, StoredStatus
+from .._store import Commit
 
-__all__ = ["ENDED", "check_lease", "check_limit", "check_sequence"]
-
-ENDED: tuple[StoredStatus, ...] = ("completed", "failed", "cancelled")
-"""How a run may have ended; ``prune`` removes no others."""
+__all__ = ["check_lease", "check_limit", "check_sequence"]
 
 
 def check_lease(lease: float | None) -> None:

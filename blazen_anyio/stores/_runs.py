@@ -13,11 +13,10 @@ import attrs
 
 from .._codec import escape_text, unescape_text
 from .._exceptions import RunBusyError, RunLostError, StoreError
-from .._store import Claim, Row, StoredRun, StoredStatus
+from .._store import ENDED, Claim, Row, StoredRun, StoredStatus
 from ._change import Change
 from ._database import Database
 from ._owners import Owners
-from ._rules import ENDED
 
 __all__ = ["Query", "Runs"]
 

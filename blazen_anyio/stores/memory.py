@@ -19,8 +19,8 @@ import attrs
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint
 
 from .._exceptions import RunBusyError, RunLostError, StoreError
-from .._store import Claim, Commit, Row, Seal, Store, StoredRun, StoredStatus
-from ._rules import ENDED, check_lease, check_limit, check_sequence
+from .._store import ENDED, Claim, Commit, Row, Seal, Store, StoredRun, StoredStatus
+from ._rules import check_lease, check_limit, check_sequence
 
 __all__ = ["MemoryStore"]
 

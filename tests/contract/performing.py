@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
-from virtual_time import asyncio_options, trio_options
+from virtual_time import asyncio_options, failing_if_it_hangs, trio_options
 
 from blazen_anyio import Run, Snapshot, Workflow, WorkflowError
 
 from .example import Example, Outcome, described, plain
 
 __all__ = ["go_on", "on_virtual_time", "perform"]
-
-A_LONG_TIME = (1000, 1e4)
-"""Virtual time after which an example is taken to hang, as a number of naps and their seconds.
-
-In one piece it would not do: a worker thread is given a little real time only before time jumps.
-"""
 
 
 def on_virtual_time(backend: str) -> dict[str, Any]:
@@ -55,7 +48,7 @@ async def go_on(example: Example, texts: Sequence[str]) -> list[Outcome]:
 
 async def _outcome_of(example: Example, workflow: Workflow[Any], run: Run[Any]) -> Outcome:
     before = {task.id for task in anyio.get_running_tasks()}
-    async with _watch_for_hang():
+    async with failing_if_it_hangs("example"):
         try:
             outcome = plain(await example.script(run, workflow))
         except WorkflowError as error:
@@ -63,17 +56,3 @@ async def _outcome_of(example: Example, workflow: Workflow[Any], run: Run[Any]) 
     left = [task.name for task in anyio.get_running_tasks() if task.id not in before]
     assert not left, f"still running: {left}"
     return outcome
-
-
-@asynccontextmanager
-async def _watch_for_hang() -> AsyncIterator[None]:
-    async def watch() -> None:
-        naps, seconds = A_LONG_TIME
-        for _ in range(naps):
-            await anyio.sleep(seconds)
-        raise TimeoutError("the example hangs")
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        yield
-        group.cancel_scope.cancel()

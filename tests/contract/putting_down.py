@@ -31,18 +31,7 @@ from blazen_anyio import (
 
 from .example import HOUR, MINUTE, example
 from .scripts import beside
-from .vocabulary import Done, Work, split, total
-
-
-@step
-async def done(ev: Work) -> Done:
-    """Does the work in a few minutes."""
-    await anyio.sleep((1 + ev.n) * MINUTE)
-    return Done(ev.n)
-
-
-def _three(name: str, **options: Any) -> Workflow[Any]:
-    return Workflow(name, [split(3), done, total], **options)
+from .vocabulary import Done, Work, three
 
 
 async def _pause_and_send(run: Run[Any], stream: EventStream) -> None:
@@ -109,7 +98,7 @@ async def _leave_paused(run: Run[Any], workflow: Workflow[Any]) -> Any:
 @example(["suspended", [0, 1, 2]], script=_leave_paused)
 def left_while_paused() -> Workflow[Any]:
     """It is suspended, and the exit raises the error that carries the snapshot."""
-    return _three("left")
+    return three("left")
 
 
 KEY = b"a secret of the application's"
@@ -137,13 +126,13 @@ def suspended_at_once() -> Workflow[Any]:
 
     A digest, optionally keyed.
     """
-    return _three("suspended")
+    return three("suspended")
 
 
 @example([0, 1, 2], script=_suspending(1.5 * MINUTE))
 def suspended_with_grace() -> Workflow[Any]:
     """... gives running steps `grace` seconds."""
-    return _three("grace")
+    return three("grace")
 
 
 @example("order-7", fields={"run_id": "order-7"})

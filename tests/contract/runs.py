@@ -20,19 +20,7 @@ from blazen_anyio import (
 
 from .example import HOUR, MINUTE, FlakyError, example
 from .scripts import beside, leaving
-from .vocabulary import Done, Note, Work, split, total
-
-
-@step
-async def done(ev: Work) -> Done:
-    """Does the work in a few minutes."""
-    await anyio.sleep((1 + ev.n) * MINUTE)
-    return Done(ev.n)
-
-
-def _three(name: str, **options: Any) -> Workflow[Any]:
-    return Workflow(name, [split(3), done, total], **options)
-
+from .vocabulary import Done, Note, Work, split, three, total
 
 # ---- the block of a run ------------------------------------------------------------------------
 
@@ -40,7 +28,7 @@ def _three(name: str, **options: Any) -> Workflow[Any]:
 @example([0, 1, 2], script=leaving)
 def leaving_waits_for_the_run() -> Workflow[Any]:
     """Leaving the block waits for the run."""
-    return _three("waits")
+    return three("waits")
 
 
 async def _raise_inside(run: Run[Any], workflow: Workflow[Any]) -> Any:
@@ -55,7 +43,7 @@ async def _raise_inside(run: Run[Any], workflow: Workflow[Any]) -> Any:
 @example(["the block's own", "cancelled"], script=_raise_inside)
 def exception_in_the_block_cancels() -> Workflow[Any]:
     """An exception in the block cancels it (and is raised itself, unwrapped)."""
-    return _three("raises")
+    return three("raises")
 
 
 async def _cancel_from_outside(run: Run[Any], workflow: Workflow[Any]) -> Any:
@@ -68,7 +56,7 @@ async def _cancel_from_outside(run: Run[Any], workflow: Workflow[Any]) -> Any:
 @example([True, "cancelled"], script=_cancel_from_outside)
 def outer_cancellation_cancels() -> Workflow[Any]:
     """An outer cancellation cancels it."""
-    return _three("outer")
+    return three("outer")
 
 
 async def _cancel(run: Run[Any], workflow: Workflow[Any]) -> Any:
@@ -84,7 +72,7 @@ async def _cancel(run: Run[Any], workflow: Workflow[Any]) -> Any:
 @example("cancelled", script=_cancel)
 def cancel_is_no_failure() -> Workflow[Any]:
     """A `cancel()` is no failure."""
-    return _three("cancel")
+    return three("cancel")
 
 
 @step

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from blazen_anyio import Context, Event, StartEvent, StopEvent, step
+from blazen_anyio import Context, Event, StartEvent, StopEvent, Workflow, step
 
 from .example import MINUTE
 
@@ -18,9 +18,11 @@ __all__ = [
     "Note",
     "Work",
     "collect",
+    "done",
     "note",
     "noted",
     "split",
+    "three",
     "total",
 ]
 
@@ -76,6 +78,18 @@ async def noted(ev: Done, ctx: Context) -> StopEvent:
     """Ends the run a while later, with all the notes."""
     await anyio.sleep(MINUTE)
     return StopEvent(result=ctx.state.get("notes", []))
+
+
+@step
+async def done(ev: Work) -> Done:
+    """Does the work in a few minutes."""
+    await anyio.sleep((1 + ev.n) * MINUTE)
+    return Done(ev.n)
+
+
+def three(name: str, **options: Any) -> Workflow[Any]:
+    """Three pieces of work, done side by side."""
+    return Workflow(name, [split(3), done, total], **options)
 
 
 def collect(count: int) -> Any:

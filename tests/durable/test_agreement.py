@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -113,8 +113,8 @@ class Checker:
     def watching(self) -> Iterator[None]:
         write, take = Book.write, Scribe.take
 
-        def written(book: Book, change: Any, facts: Any = ()) -> Any:
-            commit = write(book, change, facts)
+        def written(book: Book, change: Any, facts: Any, time: float) -> Any:
+            commit = write(book, change, facts, time)
             self.written(change)
             assert set(scribe_keys(book)) == set(self.rows)
             return commit
@@ -134,9 +134,7 @@ def scribe_keys(book: Book) -> Iterator[str]:
 @contextmanager
 def one_clock() -> Iterator[None]:
     clock = types.SimpleNamespace(time=lambda: 1e9 + anyio.current_time())
-    with ExitStack() as stack:
-        for module in ("_run._scribe", "_run._options"):
-            stack.enter_context(mock.patch(f"blazen_anyio.{module}.time", clock))
+    with mock.patch("blazen_anyio._run._options.time", clock):
         yield
 
 

@@ -127,6 +127,18 @@ def test_an_owner_lives_as_long_as_it_has_its_lock(directory: Path, owners: Owne
     assert owners.lives(other.name) is False
 
 
+def test_two_who_look_for_a_dead_owner_do_not_take_each_other_for_it(
+    directory: Path, owners: Owners
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    directory.mkdir(exist_ok=True)
+    dead = directory / Owners(directory).name
+    dead.touch()
+    with dead.open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)  # another process is looking, too
+        assert owners.lives(dead.name) is False
+
+
 def test_a_forked_child_lets_go_of_the_file(directory: Path, owners: Owners) -> None:
     """What happens in the child, done here; the parent's lock is its own opening of the file."""
     other = Owners(directory)

@@ -827,13 +827,15 @@ async def test_a_commit_costs_what_it_changes(path: Path) -> None:
 
 
 async def test_a_late_commit_finds_no_other_run_in_the_place_of_its_own(path: Path) -> None:
+    """It goes by the number of a row that its store remembers, and its lease is over."""
+    clock = ManualClock()
     async with (
-        HastyStore(path) as store,
-        HastyStore(path) as other,
+        HastyStore(path, lease=30, clock=clock) as store,
+        HastyStore(path, lease=30, clock=clock) as other,
     ):
         first = Commit(run_id="r", epoch=1, sequence=1, head=b"r")
         assert await store.create("w", first)
-        await store.release("r", 1)
+        clock.advance(60)
         assert await other.delete("r")
         assert await other.create("w", Commit(run_id="q", epoch=1, sequence=1, head=b"q"))
         await other.release("q", 1)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import anyio
 import attrs
 import pytest
+from virtual_time import failing_if_it_hangs
 
 from blazen_anyio import (
     Run,
@@ -31,26 +31,6 @@ __all__ = ["EVERYTHING", "Case", "cases", "numbers", "sweep"]
 
 EVERYTHING = os.environ.get("BLAZEN_SWEEP") == "all"
 """Whether to try every step, instead of a share that is evenly spread."""
-
-A_LONG_TIME = (1000, 1e4)
-"""Virtual time after which a run is taken to hang, as a number of naps and their seconds.
-
-In one piece it would not do: a worker thread is given a little real time only before time jumps.
-"""
-
-
-@asynccontextmanager
-async def _watch_for_hang() -> AsyncIterator[None]:
-    async def watch() -> None:
-        naps, seconds = A_LONG_TIME
-        for _ in range(naps):
-            await anyio.sleep(seconds)
-        raise TimeoutError("the run hangs")
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        yield
-        group.cancel_scope.cancel()
 
 
 def cases() -> list[Any]:
@@ -136,7 +116,7 @@ class Case:
         """
         self.run, self.scope, self.streams = None, None, []
         with anyio.CancelScope() as self.scope:
-            async with _watch_for_hang(), run:
+            async with failing_if_it_hangs("run"), run:
                 self.run = run
                 self.streams = [run.stream_events(), run.stream_events(lifecycle=True)]
                 async with anyio.create_task_group() as group:
