@@ -24,7 +24,7 @@ class StepState:
     Attributes:
         running: attempts that hold a slot.
         pending: deliveries that wait for the step (queued or behind its limit).
-        full: deliveries that were next but found no slot.
+        full: a heap of deliveries that were next but found no slot, by their order.
         done, failed, retried: invocations handled, invocations failed for good, attempts repeated.
         wants_room: generators that wait until the step has room for one more pending delivery.
     """
@@ -46,21 +46,15 @@ class StepState:
         self.limit = plan.max_concurrency
         self.running = 0
         self.pending = 0
-        self.full: deque[Delivery] = deque()
+        self.full: list[tuple[int, Delivery]] = []
         self.done = 0
         self.failed = 0
         self.retried = 0
-        self.wants_room: deque[tuple[Delivery, Effect]] = deque()
+        self.wants_room: list[tuple[Delivery, Effect]] = []
 
     def block(self, delivery: Delivery) -> None:
         """Let a delivery wait for a slot, in the order of the queue."""
-        full = self.full
-        if not full or full[-1].order < delivery.order:
-            full.append(delivery)
-            return
-        # It was next for a slot that an older one has got: its place is near the head.
-        later = (place for place, other in enumerate(full) if other.order > delivery.order)
-        full.insert(next(later, len(full)), delivery)
+        heapq.heappush(self.full, (delivery.order, delivery))
 
 
 class Dispatch:
@@ -180,7 +174,7 @@ class Dispatch:
     def _free_next(self, step: StepState) -> None:
         full = step.full
         while full:
-            delivery = full.popleft()
-            if delivery.phase == "ready":
-                heapq.heappush(self._freed, (delivery.order, delivery))
+            oldest = heapq.heappop(full)
+            if oldest[1].phase == "ready":
+                heapq.heappush(self._freed, oldest)
                 break

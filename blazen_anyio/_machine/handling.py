@@ -83,18 +83,10 @@ class Handling:
         if step.timeout is not None:
             delivery.timer = ledger.timers.set(now + step.timeout, "timeout", delivery)
         if ledger.publish is not None:
+            kind, cause = delivery.origin
+            attempt, number = delivery.attempts + 1, delivery.id
             ledger.publish(
-                (
-                    "step_started",
-                    now,
-                    step.name,
-                    delivery.event_type,
-                    delivery.attempts + 1,
-                    None,
-                    None,
-                    delivery.id,
-                    delivery.cause,
-                )
+                ("step_started", now, step.name, kind, attempt, None, None, number, cause)
             )
         return delivery
 
@@ -218,20 +210,10 @@ class Handling:
         return True
 
     def _tell_passed_on(self, delivery: Delivery, event: Event, now: float) -> None:
-        note, number = self._ledger.note, delivery.id
-        note(
-            (
-                "step_completed",
-                now,
-                delivery.step.name,
-                delivery.event_type,
-                delivery.attempts + 1,
-                now - delivery.started,
-                None,
-                number,
-                delivery.cause,
-            )
-        )
+        note, number, attempt = self._ledger.note, delivery.id, delivery.attempts + 1
+        kind, cause = delivery.origin
+        name, duration = delivery.step.name, now - delivery.started
+        note(("step_completed", now, name, kind, attempt, duration, None, number, cause))
         note(("event_routed", now, None, event.event_type, None, None, None, None, number))
 
     def failed(

@@ -4,9 +4,8 @@ Everything that happens in a run is an *input*; what an input changes becomes on
 sequence number. The rules (the machine, scopes, early effects) say what changes; the ledger keeps
 the data, the counts and the journal straight while they do.
 
-The gate: a commit's effects on the outside (dispatch of what it emitted, facts, shown requests, the
-end of the run) are held back until the commit is durable, which ``committed(sequence)`` reports. A
-run without a store has no gate and effects follow at once.
+It is the one owner of that data, which is why it is long: each group of methods changes one kind of
+it. In a stored run effects on the outside go through the :mod:`gate <.gate>`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from .._events import Event, StopEvent
 from .dispatch import Dispatch
 from .facts import FactKind, RawFact
+from .gate import Gate
 from .joins import Entry, Joins
 from .journal import Journal
 from .live import Child, Delivery, Effect, Record, Request, Scope
@@ -33,24 +33,6 @@ __all__ = ["Ledger"]
 _CLOSED_REQUESTS_KEPT = 1000
 
 
-class _Held:
-    """What a commit will let out once it is durable.
-
-    A delivery comes with its place in the queue: if it has another by then, a later commit lets it
-    out.
-    """
-
-    __slots__ = ("deliveries", "facts", "marked", "outcome", "sequence", "shows")
-
-    def __init__(self) -> None:
-        self.sequence = 0
-        self.deliveries: list[tuple[Delivery, int]] = []
-        self.marked: list[tuple[Delivery, int]] = []
-        self.shows: list[Show] = []
-        self.facts: list[RawFact] = []
-        self.outcome: Outcome | None = None
-
-
 class Ledger:
     """The live data of one run.
 
@@ -63,6 +45,40 @@ class Ledger:
         carrier: what observers left with the run.
         on_drop: told of a delivery that counts no more while the runner does not have it.
     """
+
+    __slots__ = (
+        "_stop",
+        "active",
+        "active_time",
+        "carrier",
+        "closed_requests",
+        "delayed",
+        "deltas",
+        "dispatch",
+        "drained",
+        "ending",
+        "gate",
+        "joins",
+        "journal",
+        "mailbox",
+        "news",
+        "next_id",
+        "on_drop",
+        "orders",
+        "outcome",
+        "plan",
+        "publish",
+        "requests",
+        "resting",
+        "root",
+        "sequence",
+        "state",
+        "stopped_by",
+        "suspects",
+        "timers",
+        "versions",
+        "waiting",
+    )
 
     def __init__(self, plan: Plan, *, journaled: bool, gated: bool) -> None:
         self.plan = plan
@@ -81,7 +97,7 @@ class Ledger:
         self.drained: list[tuple[int, Scope]] = []
         self.ending: Outcome | None = None
         self.outcome: Outcome | None = None
-        self.news: deque[tuple[FactKind, str | None, str, int | None, int | None]] = deque()
+        self.news: list[tuple[FactKind, str | None, str, int | None, int | None]] = []
         self.orders: deque[Order] = deque()
         self.deltas: deque[Delta] = deque()
         self.sequence = 0
@@ -93,8 +109,7 @@ class Ledger:
         self.publish: Callable[[RawFact], object] | None = None
         self.on_drop: Callable[[Delivery], object] | None = None
         self.journal: Journal | None = Journal() if journaled or gated else None
-        self.gate: deque[_Held] | None = deque() if gated else None
-        self._held = _Held()
+        self.gate: Gate | None = Gate() if gated else None
         self.stopped_by: StopEvent | None = None
         self._stop: StopEvent | None = None
 
@@ -163,7 +178,7 @@ class Ledger:
     def note(self) -> Callable[[RawFact], object]:
         """Where facts of the commit under way go, if anybody listens."""
         assert self.publish is not None, "nobody listens"
-        return self.publish if self.gate is None else self._held.facts.append
+        return self.publish if self.gate is None else self.gate.under_way.facts.append
 
     def admit(self, delivery: Delivery) -> None:
         """Let a delivery be dispatched, as soon as the commit that made it is durable."""
@@ -171,7 +186,7 @@ class Ledger:
             self.dispatch.add(delivery)
         else:
             self.dispatch.hold(delivery)
-            self._held.deliveries.append((delivery, delivery.order))
+            self.gate.under_way.deliveries.append((delivery, delivery.order))
 
     def mark(self, delivery: Delivery) -> bool:
         """Note that a delivery that is next has been begun, before it is.
@@ -186,7 +201,7 @@ class Ledger:
         # It keeps its slot: the next for it is not begun yet, and must not count as if it were.
         number = self.sequence + 1
         self.dispatch.reserve(delivery, number)
-        self._held.marked.append((delivery, number))
+        self.gate.under_way.marked.append((delivery, number))
         return False
 
     def take_back_marks(self) -> bool:
@@ -346,8 +361,8 @@ class Ledger:
     def _tell_wait(self, kind: FactKind, delivery: Delivery, now: float) -> None:
         """Like the start of an attempt, its waits are told at once: no commit makes them true."""
         if self.publish is not None:
-            step, kind_of_event = delivery.step.name, delivery.event_type
-            number, cause = delivery.id, delivery.cause
+            step, number = delivery.step.name, delivery.id
+            kind_of_event, cause = delivery.origin
             attempt = delivery.attempts + 1
             self.publish((kind, now, step, kind_of_event, attempt, None, None, number, cause))
 
@@ -371,7 +386,7 @@ class Ledger:
             return
         state = self.dispatch.steps[step.index]
         while state.wants_room and state.pending < step.max_pending:
-            delivery, effect = state.wants_room.popleft()
+            delivery, effect = state.wants_room.pop(0)
             if self.waiting.get(delivery) is effect:
                 # Nothing is to be committed: it goes on in its old place.
                 self._stop_waiting(delivery)
@@ -489,7 +504,8 @@ class Ledger:
             )
         if self.journal is not None:
             self.journal.put("requests", request.id, request.row)
-        self._hold_or(self._held.shows, Show(request.event))
+        shows = self.orders if self.gate is None else self.gate.under_way.shows
+        shows.append(Show(request.event))
 
     def close_request(self, request: Request, why: Literal["answered", "withdrawn"]) -> None:
         """A question is open no longer; its id is remembered for a while, to tell why."""
@@ -532,7 +548,7 @@ class Ledger:
             if self.gate is None:
                 self.outcome = outcome
             else:
-                self._held.outcome = outcome
+                self.gate.under_way.outcome = outcome
 
     def end_now(self, outcome: Outcome) -> None:
         """End the run whatever is still to be made durable; an end that is not does not count."""
@@ -550,15 +566,12 @@ class Ledger:
         self.deltas.append(journal.cut(self.sequence, self._stop))
         self._stop = None
         if self.gate is not None:
-            held, self._held = self._held, _Held()
-            held.sequence = self.sequence
-            self.gate.append(held)
+            self.gate.close(self.sequence)
 
     def release(self, sequence: int) -> None:
         """All commits up to ``sequence`` are durable: let out what they held."""
         assert self.gate is not None, "only a gated run holds anything"
-        while self.gate and self.gate[0].sequence <= sequence:
-            held = self.gate.popleft()
+        for held in self.gate.open(sequence):
             for delivery, order in held.deliveries:
                 if delivery.phase == "held" and delivery.order == order:
                     self.dispatch.add(delivery)
@@ -569,12 +582,6 @@ class Ledger:
                 for fact in held.facts:
                     self.publish(fact)
             self.outcome = self.outcome or held.outcome
-
-    def _hold_or(self, held: list[Show], show: Show) -> None:
-        if self.gate is None:
-            self.orders.append(show)
-        else:
-            held.append(show)
 
     def run_row(self) -> RunRow:
         """The row about the run itself."""

@@ -102,9 +102,10 @@ class Lifecycle:
         ledger = self.ledger
         if ledger.drained:
             self._scopes.drain()
-        while ledger.news:
-            kind, step, event_type, invocation, cause = ledger.news.popleft()
-            self.tell(kind, now, step, event_type, invocation, cause)
+        if ledger.news:
+            for kind, step, event_type, invocation, cause in ledger.news:
+                self.tell(kind, now, step, event_type, invocation, cause)
+            ledger.news.clear()
         ledger.commit()
         if ledger.ending is not None:
             self.tell_end(now)
@@ -230,17 +231,18 @@ class Lifecycle:
         ledger = self.ledger
         if ledger.publish is not None:
             tell = ledger.publish if at_once else ledger.tell
+            event_type, cause = delivery.origin
             tell(
                 (
                     kind,
                     now,
                     delivery.step.name,
-                    delivery.event_type,
+                    event_type,
                     delivery.attempts + 1,
                     now - delivery.started,
                     None if error is None else _name(error),
                     delivery.id,
-                    delivery.cause,
+                    cause,
                 )
             )
 

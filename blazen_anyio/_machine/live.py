@@ -400,16 +400,16 @@ class Delivery:
         return self.records[0].event
 
     @property
-    def event_type(self) -> str:
-        """The type name of the event, for facts; of the element type for a joining step."""
-        if self.records:
-            return self.records[0].event.event_type
-        return self.step.accepts[0].event_type
+    def origin(self) -> tuple[str, int | None]:
+        """The type name of its event and who emitted that, for facts.
 
-    @property
-    def cause(self) -> int | None:
-        """Who emitted its event, for facts; ``None`` for a gather that has nothing to gather."""
-        return self.records[0].cause if self.records else None
+        Of a joining step's first; for a gather that has nothing to gather the element type, and
+        ``None``.
+        """
+        if self.records:
+            record = self.records[0]
+            return record.event.event_type, record.cause
+        return self.step.accepts[0].event_type, None
 
     def row(self) -> DeliveryRow:
         return DeliveryRow(

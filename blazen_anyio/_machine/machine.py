@@ -2,7 +2,7 @@
 
 Inputs are method calls and carry their time; every verdict of user code (a retry policy, a
 ``where`` condition) and every random number comes in with them. Out come the next invocation
-(:meth:`take`), what the runner has to do (``orders``), facts (``publish``) and the deltas of
+(``handling.take``), what the runner has to do (``orders``), facts (``publish``) and the deltas of
 commits (``deltas``). The same inputs in the same order give the same run.
 
 A run's life, as inputs::
@@ -65,10 +65,24 @@ class Machine:
     Attributes:
         orders: what the runner has to do; it takes them out after each input.
         deltas: what was committed; the store takes them out after each input.
-
-    What a running attempt does inside is in :class:`~.inside.Inside`, how invocations are handed
-    out and reported in :class:`~.handling.Handling`; their methods are inputs of the machine.
+        handling: hands invocations out and hears how they ended; its methods are inputs, too.
+        inside: hears what a running attempt does before it ends; likewise.
     """
+
+    __slots__ = (
+        "_dispatch",
+        "_early",
+        "_ledger",
+        "_life",
+        "_routing",
+        "_scopes",
+        "deltas",
+        "handling",
+        "inside",
+        "orders",
+        "plan",
+        "run_id",
+    )
 
     def __init__(
         self, plan: Plan, run_id: str, *, gated: bool = False, journaled: bool = False
@@ -84,28 +98,8 @@ class Machine:
         self.orders: deque[Order] = ledger.orders
         self.deltas: deque[Delta] = ledger.deltas
         self._life = life
-        self._handling = handling = Handling(ledger, life, self._scopes, self._routing, self._early)
-        inside = Inside(ledger, life, self._routing, self._early)
-        # Inputs that are another module's whole business, without a call in between.
-        self.take = handling.take
-        self.succeeded = handling.succeeded
-        self.failed = handling.failed
-        self.released = handling.released
-        self.collected = handling.collected
-        self.has_room = handling.has_room
-        self.send_early = inside.send_early
-        self.give = inside.give
-        self.wait = inside.wait
-        self.ask = inside.ask
-        self.waits = inside.waits
-        self.claim = inside.claim
-        self.judged = inside.judged
-        self.leave_wait = inside.leave_wait
-        self.begin_child = inside.begin_child
-        self.answer_child = inside.answer_child
-        self.end_child = inside.end_child
-        self.rest = inside.rest
-        self.remember = inside.remember
+        self.handling = Handling(ledger, life, self._scopes, self._routing, self._early)
+        self.inside = Inside(ledger, life, self._routing, self._early)
 
     @classmethod
     def completed(cls, plan: Plan, run_id: str, stop: StopEvent) -> Machine:
@@ -147,7 +141,7 @@ class Machine:
             if is_dead(delivery.scope) or (opened is not None and opened.closing):
                 self._scopes.discard(delivery)  # it was being cancelled
             elif self._ledger.ending is None and delivery.phase == "ready":
-                self._handling.redeliver(delivery, abandoned, now)
+                self.handling.redeliver(delivery, abandoned, now)
         self._life.commit(now)
 
     def snapshot(self, now: float) -> Tables:
@@ -198,7 +192,7 @@ class Machine:
 
     @property
     def backlog(self) -> bool:
-        """Whether another :meth:`take` might hand something out now."""
+        """Whether another ``handling.take`` might hand something out now."""
         return not self._life.paused and self._ledger.ending is None and self._dispatch.backlog
 
     @property

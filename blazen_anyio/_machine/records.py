@@ -6,7 +6,9 @@ this input", so it stays true when the code changes. Applying the deltas in orde
 gives the tables of the machine (a property test holds us to it).
 
 Times in rows are the machine's; who writes them out turns them into wall-clock time.
-Counts are not stored: they are recounted from the rows on load.
+Counts are not stored: they are recounted from the rows on load. Rows are not changed once made;
+they are not frozen, because a stored run makes three for each step, and those would cost twice as
+much.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ TableName = Literal[
 ]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class RunRow:
     """The one row about the run itself (key 0).
 
@@ -70,7 +72,7 @@ class RunRow:
     carrier: str = ""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class EventRow:
     """An event that something still needs (a delivery, a join, a mailbox).
 
@@ -95,7 +97,7 @@ class EventRow:
     mailbox: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class DeliveryRow:
     """One or more events on their way to one step; an in-flight one is stored as not handled.
 
@@ -127,7 +129,7 @@ class DeliveryRow:
     begun: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class ScopeRow:
     """An open fan-out scope.
 
@@ -153,7 +155,7 @@ class ScopeRow:
     recoveries: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class JoinRow:
     """An event that waits in a gather, a batch, a pair or a collect.
 
@@ -176,7 +178,7 @@ class JoinRow:
     path: tuple[int, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class RequestRow:
     """A question to a human that is open.
 
@@ -197,7 +199,7 @@ class RequestRow:
     delivery: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class EffectRow:
     """What one attempt let out early, so that the next does not again. Key: (delivery, number).
 
@@ -224,7 +226,7 @@ class EffectRow:
     answer: Any = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class MemoRow:
     """The remembered result of ``ctx.once``. Key: (delivery, name)."""
 
@@ -233,7 +235,7 @@ class MemoRow:
     value: Any
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class ChildRow:
     """A child run of a delivery. Key: (delivery, number).
 
@@ -259,7 +261,7 @@ class ChildRow:
     answers: list[tuple[str, Any]] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class StateRow:
     """One key of the committed state."""
 
@@ -292,7 +294,7 @@ class Tables:
             getattr(self, table).pop(key, None)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Delta:
     """What one commit changed.
 

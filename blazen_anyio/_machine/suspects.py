@@ -7,7 +7,7 @@ at a time: if the process dies again, it is known of what.
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
 
 from .dispatch import Dispatch
 from .live import Delivery
@@ -23,7 +23,7 @@ class Suspects:
     def __init__(self, dispatch: Dispatch) -> None:
         self._dispatch = dispatch
         self._begun: Delivery | None = None
-        self._held: deque[Delivery] = deque()
+        self._held: list[tuple[int, Delivery]] = []
 
     def admit(self, delivery: Delivery) -> bool:
         """Let one that has been taken go on if no other is under way; if not, hold it."""
@@ -32,7 +32,7 @@ class Suspects:
             return True
         self._dispatch.free(delivery.step)
         self._dispatch.hold(delivery)
-        self._held.append(delivery)
+        heapq.heappush(self._held, (delivery.order, delivery))
         return False
 
     def release(self, delivery: Delivery) -> None:
@@ -41,7 +41,7 @@ class Suspects:
             return
         self._begun = None
         while self._held:
-            held = self._held.popleft()
+            held = heapq.heappop(self._held)[1]
             if held.phase == "held":  # else it counts no more
                 self._begun = held  # should it be dropped before it is taken, the next may go on
                 self._dispatch.put_first(held)

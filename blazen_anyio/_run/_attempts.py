@@ -83,7 +83,7 @@ class Attempts:
         runner.check_storable(event)
         digest = runner.codec.digest(event)
         try:
-            return runner.machine.give(delivery, event, digest, runner.clock())
+            return runner.machine.inside.give(delivery, event, digest, runner.clock())
         finally:
             runner.after_input()
 
@@ -107,14 +107,14 @@ class Attempts:
         if is_fatal(error):
             if watch is not None:
                 watch.failed(delivery, error, None)
-            machine.released(delivery, now)
+            machine.handling.released(delivery, now)
             machine.fail(error, now)
             return
         _chain_to_handled(delivery, error)
         error, retry_in = self._verdict(delivery, error, now)
         if watch is not None:
             watch.failed(delivery, error, retry_in)
-        machine.failed(delivery, error, retry_in, now)
+        machine.handling.failed(delivery, error, retry_in, now)
 
     def reported(self) -> None:
         """Carry out what follows from the end of an attempt; its lane has the commit stored."""
@@ -129,7 +129,7 @@ class Attempts:
         machine, now = self._runner.machine, self._runner.clock()
         if delivery.doom is None:
             self._runner.stop()
-        machine.released(delivery, now)
+        machine.handling.released(delivery, now)
 
     def _verdict(
         self, delivery: Delivery, error: BaseException, now: float

@@ -133,7 +133,7 @@ class Children:
         if stop is not None and not record.has_ended:
             # Even if that is not durable yet: nothing else of the child is left for a snapshot.
             write = partial(child.codec.encode_event, stop)
-            self._owner.machine.end_child(record, stop, write, self._owner.clock())
+            self._owner.machine.inside.end_child(record, stop, write, self._owner.clock())
             self._owner.after_input()
         resting = self._siblings[delivery].resting
         if child.machine.at_rest != (child in resting):
@@ -145,7 +145,7 @@ class Children:
         siblings = self._siblings.get(delivery)
         if siblings is not None:
             resting = 0 < len(siblings.running) == len(siblings.resting)
-            self._owner.machine.rest(delivery, resting, self._owner.clock())
+            self._owner.machine.inside.rest(delivery, resting, self._owner.clock())
             self._owner.after_input()
 
     # ---- requests ------------------------------------------------------------------------------
@@ -167,7 +167,8 @@ class Children:
             if any(each.request_id == request_id for each in _unanswered(record)):
                 if self._owner.scribe is not None:
                     self._owner.codec.encode(response, f"the answer to {request_id}")
-                self._owner.machine.answer_child(record, request_id, response, self._owner.clock())
+                now = self._owner.clock()
+                self._owner.machine.inside.answer_child(record, request_id, response, now)
                 self._owner.after_input()
                 return True
         return False

@@ -206,7 +206,7 @@ class Run(Generic[R]):
         """
         self._fetchers += 1
         try:
-            await self._runner.ended.wait()
+            await self._runner.wait_until_over()
         except BaseException:
             self._fetchers -= 1
             raise
@@ -257,7 +257,7 @@ class Run(Generic[R]):
                     await runner.wait_until_quiet()
         finally:
             runner.suspend()
-        await runner.ended.wait()
+        await runner.wait_until_over()
         if self._outcome.kind != "suspended":
             ended = RunEndedError(f"run {self._run_id!r} ended before it could be suspended")
             raise ended from self._outcome.error

@@ -89,11 +89,12 @@ class Lane:
             await self._give_way()
         runner.lane_started(self)
         machine, clock, streams = runner.machine, runner.clock, runner.broadcast
+        scribe = runner.scribe
         self._begin()
         now = turn = clock()
         hops = 0
-        while not streams.congested:
-            delivery = machine.take(now)
+        while not streams.congested and (scribe is None or not scribe.congested):
+            delivery = machine.handling.take(now)
             if delivery is None:
                 if not runner.parks or not await self._park():
                     break
@@ -107,7 +108,7 @@ class Lane:
             if alone and self.recent:
                 runner.start_alone(delivery)
                 break
-            if (runner.spare is None and machine.backlog) or runner.scribe is not None:
+            if (runner.spare is None and machine.backlog) or scribe is not None:
                 runner.want_others()
             now = await self.attempt(delivery)
             if alone or not self._is_spotless(delivery):
@@ -214,7 +215,7 @@ class Lane:
             context.close()
         now = runner.clock()
         if error is None:
-            runner.machine.succeeded(delivery, returned, outputs, now)
+            runner.machine.handling.succeeded(delivery, returned, outputs, now)
         else:
             self._report(delivery, error)
         if runner.machine.wants_attention or runner.parent or runner.scribe:

@@ -18,7 +18,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.lowlevel import checkpoint_if_cancelled
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
 from .._codec import Codec
 from .._events import Event, InputResponseEvent, LifecycleEvent
@@ -74,11 +74,54 @@ class Runner:
         giving_way: how many lanes have given the event loop its turn and will go on.
         conductor: decides in which order attempts go on, in a simulation.
         watch: tells the observers; ``None`` if there are none.
-        ended: set when the run is over and everything of it has finished.
         record: a child run as the run around it knows it.
         shelf: where the rows of a stored run are; ``saving`` is how they are written.
         suspend_asked, cancel_asked: the run ends because its user wanted it to.
     """
+
+    __slots__ = (
+        "_awaited",
+        "_broken",
+        "_changed",
+        "_conducted",
+        "_context_vars",
+        "_ended_lanes",
+        "_failure_logged",
+        "_final",
+        "_group",
+        "_lane_type",
+        "_over",
+        "_quiet",
+        "asyncio_task",
+        "attempts",
+        "broadcast",
+        "cancel_asked",
+        "children",
+        "clock",
+        "codec",
+        "conductor",
+        "giving_way",
+        "history",
+        "hosts",
+        "machine",
+        "options",
+        "parent",
+        "parked",
+        "path",
+        "record",
+        "replacements",
+        "requests",
+        "runtime",
+        "saving",
+        "scribe",
+        "shelf",
+        "spare",
+        "steps",
+        "stopping",
+        "suspend_asked",
+        "waiting",
+        "watch",
+    )
 
     def __init__(
         self,
@@ -121,7 +164,8 @@ class Runner:
         self.runtime = StepRuntime(self)
         self.watch = Watch(self, options.observers) if options.observers else None
         self._lane_type = Lane if self.watch is None else WatchedLane
-        self.ended = anyio.Event()
+        self._over = False
+        self._awaited: anyio.Event | None = None
         self.stopping = False
         self.giving_way = 0
         self.suspend_asked = self.cancel_asked = False
@@ -129,7 +173,7 @@ class Runner:
         self._group: TaskGroup | None = None
         self.spare: Lane | None = None
         self.parked: Lane | None = None
-        self._changed = anyio.Event()
+        self._changed: anyio.Event | None = None
         self._quiet: anyio.Event | None = None
         self._final: Snapshot | None = None
         self._ended_lanes: deque[Lane] = deque(maxlen=8)
@@ -164,7 +208,9 @@ class Runner:
             self.broadcast.close()
             if self.watch is not None:
                 self.watch.end()
-            self.ended.set()
+            self._over = True
+            if self._awaited is not None:
+                self._awaited.set()
 
     async def _drive_hosted(self) -> None:
         # Before any step, whose first part would run all the same.
@@ -239,13 +285,13 @@ class Runner:
         """Be the run's one timer until it has ended."""
         machine = self.machine
         while machine.outcome is None:
-            self._changed = anyio.Event()
+            changed = self._changed = anyio.Event()
             deadline = machine.next_deadline
             if deadline is None:
-                await self._changed.wait()
+                await changed.wait()
                 continue
             with anyio.CancelScope(deadline=deadline):
-                await self._changed.wait()
+                await changed.wait()
             now = self.clock()
             if now >= deadline:
                 if self.conductor is not None:
@@ -253,6 +299,10 @@ class Runner:
                     now = self.clock()
                 machine.tick(now)
                 self.after_input()
+
+    def _wake_timer(self) -> None:
+        if self._changed is not None:
+            self._changed.set()
 
     def after_input(self) -> None:
         """Carry out what the machine wants after it has been told something."""
@@ -265,7 +315,7 @@ class Runner:
             self._carry_out(machine.orders)
         # A run with a time limit may have become active again, which no timer tells.
         if machine.outcome is not None or machine.sooner or machine.plan.timeout is not None:
-            self._changed.set()
+            self._wake_timer()
         self.want_lane_if_backlog()
         self._check_quiet()
         if self.parent is not None:
@@ -286,7 +336,7 @@ class Runner:
                 self.waiting.offer(order.record)
                 offered = True
         if offered:
-            self.machine.judged(self.clock())
+            self.machine.inside.judged(self.clock())
             if self.scribe is not None:
                 self.scribe.take(self)  # what was claimed
 
@@ -328,7 +378,7 @@ class Runner:
 
     def want_lane_if_backlog(self) -> None:
         """See to it that a spare lane is scheduled if there is something for it to do."""
-        if self.machine.backlog and not self.broadcast.congested:
+        if self.machine.backlog and not self.held_up:
             self.want_lane()
 
     def lane_started(self, lane: Lane) -> None:
@@ -370,10 +420,15 @@ class Runner:
         self.waiting.wake(delivery)
         self.children.settle(delivery)
         if self.machine.sooner:  # the time limit of its attempt goes on
-            self._changed.set()
+            self._wake_timer()
+
+    @property
+    def held_up(self) -> bool:
+        """Whether dispatch waits until subscribers or the store have caught up."""
+        return bool(self.broadcast.congested) or (self.scribe is not None and self.scribe.congested)
 
     def room_again(self) -> None:
-        """No subscriber holds dispatch up any longer."""
+        """Subscribers, or the store, have caught up."""
         self.want_lane_if_backlog()
         for child in self.children:
             child.room_again()
@@ -387,7 +442,7 @@ class Runner:
             return
         if not self.machine.plan.accepts(event):
             raise NoHandlerError(event, None)
-        if not self.machine.has_room(event):
+        if not self.machine.handling.has_room(event):
             raise WorkflowFullError(event)
         self.check_storable(event)
         self.machine.send(event, self.clock())
@@ -423,6 +478,15 @@ class Runner:
         for child in self.children:
             child.resume()
         self.after_input()
+
+    async def wait_until_over(self) -> None:
+        """Wait until the run is over and everything of it has finished."""
+        if self._over:
+            await checkpoint()
+            return
+        if self._awaited is None:
+            self._awaited = anyio.Event()
+        await self._awaited.wait()
 
     async def wait_until_quiet(self) -> None:
         """Wait until no step is running; only of use while dispatch is stopped."""
@@ -563,9 +627,9 @@ def _bearings() -> tuple[Callable[[], float], Callable[[], asyncio.Task[Any] | N
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and anyio.get_cancelled_exc_class() is asyncio.CancelledError:
         return asyncio.get_running_loop().time, asyncio.current_task
-    import trio
+    from trio.lowlevel import current_clock
 
-    return trio.current_time, _no_task
+    return current_clock().current_time, _no_task
 
 
 def _no_task() -> None:

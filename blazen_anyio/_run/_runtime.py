@@ -46,13 +46,13 @@ class StepRuntime:
         runner.check_storable(event)
         digest = runner.codec.digest(event)
         try:
-            runner.machine.send_early(delivery, event, digest, delay, runner.clock())
+            runner.machine.inside.send_early(delivery, event, digest, delay, runner.clock())
         finally:
             runner.after_input()
 
     def collected(self, delivery: Delivery, kind: str) -> list[Event]:
         """What waits under ``kind`` for ``ctx.collect_events``."""
-        return self._runner.machine.collected(delivery, kind)
+        return self._runner.machine.handling.collected(delivery, kind)
 
     async def wait_for_event(
         self,
@@ -81,7 +81,7 @@ class StepRuntime:
             )
         first = child.first_event(event)
         digest = runner.codec.digest(first)
-        record = runner.machine.begin_child(delivery, child.name, digest, runner.clock())
+        record = runner.machine.inside.begin_child(delivery, child.name, digest, runner.clock())
         runner.after_input()
         if not record.has_ended:
             with self._failing_the_run():
@@ -116,7 +116,7 @@ class StepRuntime:
         if inspect.isawaitable(result):
             result = await result
         kept = runner.codec.copy(result, what)
-        runner.machine.remember(delivery, key, kept, runner.clock())
+        runner.machine.inside.remember(delivery, key, kept, runner.clock())
         runner.after_input()
         if runner.scribe is not None:
             await runner.scribe.flush()

@@ -45,6 +45,9 @@ soon and in order; a crash may repeat more and loses nothing that was acknowledg
 
 _RENEWALS_PER_LEASE = 3
 
+_MOST_QUEUED = 1000
+"""How many commits may be queued, behind those that are being stored, before dispatch waits."""
+
 
 @attrs.frozen
 class _Written:
@@ -110,17 +113,22 @@ class Scribe:
 
     def take(self, runner: Runner) -> None:
         """Write down what a machine has committed, and queue it."""
-        deltas = runner.machine.deltas
+        deltas, saving = runner.machine.deltas, self._saving(runner)
         while deltas:
             delta = deltas.popleft()
             if self._error is not None:
                 continue
             try:
-                self._put(self._change(runner, delta), runner, delta.sequence)
+                self._put(self._change(runner, delta, saving), runner, delta.sequence)
             except Exception as error:
                 self._fail(error)
         # What was written in advance is known by the id of an object, which may be gone by now.
-        self._saving(runner).prepared.clear()
+        saving.prepared.clear()
+
+    @property
+    def congested(self) -> bool:
+        """Whether the store is so far behind that nothing more is to be begun meanwhile."""
+        return len(self._queue) >= _MOST_QUEUED
 
     def _put(self, change: Change, runner: Runner | None, sequence: int) -> None:
         assert self.root is not None, "nothing is stored before there is a runner"
@@ -131,7 +139,7 @@ class Scribe:
         if not self._deferring:
             self._stirred.set()
 
-    def _change(self, runner: Runner, delta: Delta) -> Change:
+    def _change(self, runner: Runner, delta: Delta, saving: Saving) -> Change:
         change = Change(runner.shelf)
         if delta.stop is not None and runner.parent is None:
             self._book.completed, self._book.run = True, {}
@@ -141,7 +149,6 @@ class Scribe:
             return change
         if delta.stop is not None:
             return self._ended_child(runner, delta.stop)
-        saving = self._saving(runner)
         for table, key in delta.removes:
             change.removes.append(runner.shelf.key(table, key))
             if table == "children":
@@ -333,7 +340,7 @@ class Scribe:
                 await self._stirred.wait()
 
     async def _store_some(self, before_report: Callable[[], object] | None) -> None:
-        batch = list(self._queue)
+        batch, was_congested = list(self._queue), self.congested
         self._queue.clear()
         self._writing = True
         try:
@@ -344,6 +351,8 @@ class Scribe:
         if before_report is not None:
             before_report()
         self._report(batch)
+        if was_congested and self.root is not None:
+            self.root.room_again()
 
     @property
     def may_write(self) -> bool:

@@ -55,7 +55,7 @@ class Waiting:
         Raises:
             TimeoutError: none came in time.
         """
-        wait = partial(self._runner.machine.wait, delivery, kind.event_type, timeout)
+        wait = partial(self._runner.machine.inside.wait, delivery, kind.event_type, timeout)
         event = await self._until_settled(delivery, _Waiter(kind, where), wait)
         assert isinstance(event, Event)
         return event
@@ -70,7 +70,7 @@ class Waiting:
         """
         self._runner.check_storable(request)
         digest = self._runner.codec.digest(request)
-        ask = partial(self._runner.machine.ask, delivery, request, digest, timeout)
+        ask = partial(self._runner.machine.inside.ask, delivery, request, digest, timeout)
         return await self._until_settled(delivery, _Waiter(), ask)
 
     async def for_room(self, delivery: Delivery) -> None:
@@ -89,10 +89,10 @@ class Waiting:
 
     def offer(self, record: Record) -> None:
         """Let the waiting steps judge an event, first come, first served."""
-        for delivery, _ in self._runner.machine.waits():
+        for delivery, _ in self._runner.machine.inside.waits():
             waiter = self._waiters.get(delivery)
             if waiter is not None and record.mailbox and self._fits(waiter, record.event):
-                self._runner.machine.claim(delivery, record, self._runner.clock())
+                self._runner.machine.inside.claim(delivery, record, self._runner.clock())
                 return
 
     def _fits(self, waiter: _Waiter, event: Event) -> bool:
@@ -142,7 +142,7 @@ class Waiting:
         with anyio.CancelScope(shield=True):
             # If it is the whole run that is being cancelled, the runner meets it in the same turn.
             await checkpoint()
-        if not runner.machine.leave_wait(delivery, runner.clock()):
+        if not runner.machine.inside.leave_wait(delivery, runner.clock()):
             return
         waiter.leaving = True
         runner.after_input()

@@ -86,12 +86,12 @@ class Watch:
         carrier = dict(kept)
         self._since = runner.clock()
         self.run = run = ObservedRun(
-            machine.run_id,
-            machine.plan.name,
-            self.resumed,
-            self._attempt_around(),
-            carrier,
-            self._waiting,
+            run_id=machine.run_id,
+            workflow=machine.plan.name,
+            resumed=self.resumed,
+            attempt=self._attempt_around(),
+            carrier=carrier,
+            waiting=self._waiting,
         )
         machine.tell_drops(self._dropped)
         context.run(self._tell, "run_started", run)
@@ -151,11 +151,11 @@ class Watch:
         if delivery not in self._open:
             assert self.run is not None, "attempts are made while the run goes on"
             invocation = ObservedInvocation(
-                self.run,
-                delivery.id,
-                delivery.step.name,
-                delivery.event_type,
-                tuple(dict.fromkeys(each.cause for each in delivery.records if each.cause)),
+                run=self.run,
+                number=delivery.id,
+                step=delivery.step.name,
+                event_type=delivery.origin[0],
+                causes=tuple(dict.fromkeys(each.cause for each in delivery.records if each.cause)),
             )
             self._open[delivery] = invocation, self._runner.clock()
             self._tell("invocation_started", invocation)
@@ -177,25 +177,21 @@ class Watch:
 
     def _end_attempt(self, delivery: Delivery, attempt: ObservedAttempt, started: float) -> None:
         error, retry_in = self._failures.pop(delivery, (self._fault_of(delivery), None))
-        counts = delivery.doom != "discard"
-        again = delivery.phase == "delayed"
-        kind = "failed"
+        how = self._how(_kind_of_attempt(delivery, error), error, started)
+        if delivery.phase == "delayed":
+            self._tell("attempt_ended", attempt, AttemptEnd(**how, retry_in=retry_in))
+        else:
+            self._tell("attempt_ended", attempt, AttemptEnd(**how))
+            self._end_invocation(delivery, self._kind_of_invocation(delivery, error), error)
+
+    def _kind_of_invocation(self, delivery: Delivery, error: BaseException | None) -> str:
+        """How an invocation has ended with an attempt that is its last here."""
         if error is None:
-            kind = "succeeded" if counts and delivery.phase == "gone" else "cancelled"
-        elif delivery.doom == "timeout" and isinstance(error, StepTimeoutError):
-            kind = "timed_out"
-        how = self._how(kind, error, started)
-        self._tell(
-            "attempt_ended", attempt, AttemptEnd(**how, retry_in=retry_in if again else None)
-        )
-        if again:
-            return
+            return _kind_of_attempt(delivery, error)
         outcome = self._runner.machine.outcome
-        if error is not None:
-            ended = outcome is not None and outcome.kind == "failed"
-            final = counts and (delivery.phase == "gone" or ended)
-            kind = "failed" if final else "cancelled"
-        self._end_invocation(delivery, kind, error)
+        run_failed = outcome is not None and outcome.kind == "failed"
+        final = delivery.doom != "discard" and (delivery.phase == "gone" or run_failed)
+        return "failed" if final else "cancelled"
 
     def _fault_of(self, delivery: Delivery) -> BaseException | None:
         """Why the run failed over an attempt that did not fail itself."""
@@ -248,6 +244,16 @@ class Watch:
             self._runner.machine.run_id,
         )
         return None
+
+
+def _kind_of_attempt(delivery: Delivery, error: BaseException | None) -> str:
+    """How an attempt has ended, once the machine has been told."""
+    if error is None:
+        handled = delivery.doom != "discard" and delivery.phase == "gone"
+        return "succeeded" if handled else "cancelled"
+    if delivery.doom == "timeout" and isinstance(error, StepTimeoutError):
+        return "timed_out"
+    return "failed"
 
 
 def _read_carrier(text: str) -> dict[str, str]:

@@ -210,9 +210,8 @@ class Store(abc.ABC):
         with anyio.CancelScope(shield=True):
             try:
                 await self.commit([self._cancellation(run)])
-            except BaseException:
+            finally:
                 await self.release(run_id, run.epoch)
-                raise
 
     def _cancellation(self, run: StoredRun) -> Commit:
         seal, sequence, now = self.seal.for_run(run.run_id), run.sequence + 1, time.time()

@@ -21,6 +21,7 @@ from blazen_anyio import (
     Workflow,
     step,
 )
+from blazen_anyio._run._scribe import _MOST_QUEUED
 
 from .kit import Boom, Done, Go, Log, Note, Work, settle
 from .stores import HeldStore, image_of
@@ -93,6 +94,27 @@ async def test_durability_async_returns_no_result_that_is_not_stored() -> None:
         store.let_go()
         await settle()
         assert log.lines == ["begin", "work", "1"]
+
+
+async def test_durability_async_does_not_run_away_from_a_slow_store() -> None:
+    """No more than a bounded number of commits is ever queued; then all of them are stored."""
+    begun = 0
+
+    @step
+    async def hop(ev: Go) -> Go | StopEvent:
+        nonlocal begun
+        begun += 1
+        return Go(ev.n - 1) if ev.n else StopEvent(result="there")
+
+    async with HeldStore() as store:
+        async with Workflow("far", [hop]).start(Go(3000), store=store, durability="async") as run:
+            store.hold()
+            await anyio.wait_all_tasks_blocked()
+            assert run.status == "running"
+            assert begun < 2 * _MOST_QUEUED
+            store.let_go()
+            assert await run.result() == "there"
+        assert begun == 3001
 
 
 async def test_a_request_is_shown_and_handled_when_it_is_stored() -> None:

@@ -166,7 +166,7 @@ class Driver:
 
     def take(self) -> str | None:
         """Take one invocation; return the name of its step."""
-        delivery = self.machine.take(self.now)
+        delivery = self.machine.handling.take(self.now)
         if delivery is None:
             return None
         if not delivery.resumes:
@@ -191,7 +191,7 @@ class Driver:
         pairs = [sent if isinstance(sent, tuple) else (sent, 0.0) for sent in sends]
         left = Outputs(sends=pairs, **outputs) if pairs or outputs else None
         self._reported(delivery)
-        self.machine.succeeded(delivery, returned, left, self.now)
+        self.machine.handling.succeeded(delivery, returned, left, self.now)
         self._after()
         return delivery
 
@@ -201,7 +201,7 @@ class Driver:
         """The oldest attempt of the step fails."""
         delivery = self.find(name)
         self._reported(delivery)
-        self.machine.failed(delivery, error or Boom(name), retry_in, self.now)
+        self.machine.handling.failed(delivery, error or Boom(name), retry_in, self.now)
         self._after()
         return delivery
 
@@ -209,7 +209,7 @@ class Driver:
         """The oldest attempt of the step was cancelled."""
         delivery = self.find(name)
         self._reported(delivery)
-        self.machine.released(delivery, self.now)
+        self.machine.handling.released(delivery, self.now)
         self._after()
         return delivery
 
@@ -221,7 +221,7 @@ class Driver:
             if delivery in self.running:
                 names.append(delivery.step.name)
                 self._reported(delivery)
-                self.machine.released(delivery, self.now)
+                self.machine.handling.released(delivery, self.now)
                 self._after()
         return names
 
@@ -229,43 +229,43 @@ class Driver:
         """Report all attempts as cancelled, as a runner does when a run has ended."""
         for delivery in list(self.running):
             self._reported(delivery)
-            self.machine.released(delivery, self.now)
+            self.machine.handling.released(delivery, self.now)
             self._after()
 
     def give(self, name: Name, event: Event) -> bool:
         """The generator yields."""
-        room = self.machine.give(self.find(name), event, repr(event), self.now)
+        room = self.machine.inside.give(self.find(name), event, repr(event), self.now)
         self._after()
         return room
 
     def send_early(self, name: Name, event: Event, delay: float = 0) -> None:
-        self.machine.send_early(self.find(name), event, repr(event), delay, self.now)
+        self.machine.inside.send_early(self.find(name), event, repr(event), delay, self.now)
         self._after()
 
     def wait(self, name: Name, *, timeout: float | None = None, what: str = "") -> Effect:
-        effect = self.machine.wait(self.find(name), what, timeout, self.now)
+        effect = self.machine.inside.wait(self.find(name), what, timeout, self.now)
         self._after()
         return effect
 
     def ask(self, name: Name, prompt: str = "?", *, timeout: float | None = None) -> Effect:
         request = InputRequestEvent(prompt)
-        effect = self.machine.ask(self.find(name), request, prompt, timeout, self.now)
+        effect = self.machine.inside.ask(self.find(name), request, prompt, timeout, self.now)
         self._after()
         return effect
 
     def leave(self, name: Name) -> None:
         """A scope of the step's own ends its wait."""
-        self.machine.leave_wait(self.find(name), self.now)
+        self.machine.inside.leave_wait(self.find(name), self.now)
         self._after()
 
     def claim(self, name: Name, record: Record | None = None) -> None:
         """The step claims what was offered last, or ``record``."""
-        self.machine.claim(self.find(name), record or self.offered[-1], self.now)
+        self.machine.inside.claim(self.find(name), record or self.offered[-1], self.now)
         self._after()
 
     def judged(self) -> None:
         """What was offered has been judged, and not been claimed."""
-        self.machine.judged(self.now)
+        self.machine.inside.judged(self.now)
         self._after()
 
     def advance(self, seconds: float) -> None:

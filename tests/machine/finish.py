@@ -61,7 +61,7 @@ class Course:
         self._settle()
         if self.machine.outcome is not None:
             return False
-        while (taken := self.machine.take(self.now)) is not None:
+        while (taken := self.machine.handling.take(self.now)) is not None:
             if not taken.resumes:
                 self.running.append(taken)
             self._repeat(taken)
@@ -87,7 +87,7 @@ class Course:
     def _lose(self, delivery: Delivery) -> None:
         if delivery.doom == "discard":
             self.running.remove(delivery)
-            self.machine.released(delivery, self.now)
+            self.machine.handling.released(delivery, self.now)
 
     def _repeat(self, delivery: Delivery) -> None:
         effects = self.known[delivery.id].effects if delivery.id in self.known else []
@@ -95,14 +95,14 @@ class Course:
             effect = effects[delivery.cursor]
             if effect.kind == "send":
                 assert effect.event is not None
-                self.machine.send_early(delivery, effect.event, effect.digest, 0, self.now)
+                self.machine.inside.send_early(delivery, effect.event, effect.digest, 0, self.now)
             elif effect.kind == "yield":
                 assert effect.event is not None
-                self.machine.give(delivery, effect.event, effect.digest, self.now)
+                self.machine.inside.give(delivery, effect.event, effect.digest, self.now)
             elif isinstance(effect.event, InputRequestEvent):
-                self.machine.ask(delivery, effect.event, effect.digest, None, self.now)
+                self.machine.inside.ask(delivery, effect.event, effect.digest, None, self.now)
             else:
-                self.machine.wait(delivery, effect.digest, None, self.now)
+                self.machine.inside.wait(delivery, effect.digest, None, self.now)
 
     def _succeed(self, delivery: Delivery) -> None:
         self._repeat(delivery)
@@ -112,7 +112,7 @@ class Course:
         labels = tuple(label(record.event) for record in delivery.records)
         self.running.remove(delivery)
         self.handled.append((delivery.step.name, delivery.attempts, *labels))
-        self.machine.succeeded(delivery, self._returned(delivery, labels), None, self.now)
+        self.machine.handling.succeeded(delivery, self._returned(delivery, labels), None, self.now)
 
     def _returned(self, delivery: Delivery, labels: tuple[Label, ...]) -> Any:
         name, fans = delivery.step.name, self.scenario.fans[delivery.step.name]
@@ -125,13 +125,13 @@ class Course:
     def _help(self) -> bool:
         """Nothing runs: answer, claim, send what is waited for, or let time pass."""
         machine = self.machine
-        waits = sorted(machine.waits(), key=lambda wait: wait[0].order)
+        waits = sorted(machine.inside.waits(), key=lambda wait: wait[0].order)
         mailbox = list(machine._ledger.mailbox.values())
         deadline = machine.next_deadline
         if machine.requests:
             machine.respond(machine.requests[0].request_id, 1, self.now)
         elif waits and mailbox:
-            machine.claim(waits[0][0], mailbox[0], self.now)
+            machine.inside.claim(waits[0][0], mailbox[0], self.now)
         elif waits:
             self.pings += 1
             machine.send(Ping(self.pings), self.now)

@@ -45,11 +45,11 @@ def test_collected_events_wait_until_they_are_taken_and_are_taken_oldest_first()
     driver.succeed("work", collects={"w": (True, 0)})
     driver.succeed("work", collects={"w": (True, 0)})
     again = driver.restored()
-    assert again.machine.collected(again.find("work"), "w") == [Work(0), Work(1)]
+    assert again.machine.handling.collected(again.find("work"), "w") == [Work(0), Work(1)]
     again.succeed("work", collects={"w": (True, 2)})
     again.send(Work(9))
-    assert again.machine.collected(again.find("work"), "w") == [Work(2)]
-    assert again.machine.collected(again.find("work"), "other") == []
+    assert again.machine.handling.collected(again.find("work"), "w") == [Work(2)]
+    assert again.machine.handling.collected(again.find("work"), "other") == []
     again.succeed("work", collects={"w": (False, 1), "other": (False, 1)})
     assert again.snapshot().joins == {}
 
@@ -57,10 +57,10 @@ def test_collected_events_wait_until_they_are_taken_and_are_taken_oldest_first()
 def test_a_run_without_a_store_makes_no_deltas() -> None:
     machine = Machine(TWO, "run")
     machine.start(Go(), 0.0)
-    delivery = machine.take(0.0)
+    delivery = machine.handling.take(0.0)
     assert delivery is not None
     outputs = Outputs(writes={"a": 1, "b": 2}, removes=frozenset({"b"}))
-    machine.succeeded(delivery, (Work(), StopEvent(result=5)), outputs, 0.0)
+    machine.handling.succeeded(delivery, (Work(), StopEvent(result=5)), outputs, 0.0)
     assert not machine.deltas
     assert machine.state == {"a": 1}
     assert machine.outcome is not None
@@ -76,28 +76,28 @@ def test_an_unstored_run_snapshots_and_goes_through_everything() -> None:
     )
     machine = Machine(plan, "run")
     machine.start(Go(), 0.0)
-    split = machine.take(0.0)
+    split = machine.handling.take(0.0)
     assert split is not None
-    machine.give(split, Work(1), "1", 0.0)
-    machine.failed(split, Boom(), 0.0, 0.0)
+    machine.inside.give(split, Work(1), "1", 0.0)
+    machine.handling.failed(split, Boom(), 0.0, 0.0)
     machine.tick(0.0)
-    while (delivery := machine.take(0.0)) is not None:
+    while (delivery := machine.handling.take(0.0)) is not None:
         if delivery.step.name == "split":
-            machine.give(delivery, Work(2), "2", 0.0)
-            machine.succeeded(delivery, None, None, 0.0)
+            machine.inside.give(delivery, Work(2), "2", 0.0)
+            machine.handling.succeeded(delivery, None, None, 0.0)
         elif delivery.doom == "discard":
-            machine.released(delivery, 0.0)
+            machine.handling.released(delivery, 0.0)
         elif delivery.step.name == "work" and not delivery.resumes:
-            machine.wait(delivery, "", None, 0.0)
+            machine.inside.wait(delivery, "", None, 0.0)
             machine.send(Note(), 0.0)
-            machine.claim(delivery, next(iter(machine._ledger.mailbox.values())), 0.0)
+            machine.inside.claim(delivery, next(iter(machine._ledger.mailbox.values())), 0.0)
         elif delivery.step.name == "work":
-            machine.ask(delivery, InputRequestEvent("?"), "?", None, 0.0)
+            machine.inside.ask(delivery, InputRequestEvent("?"), "?", None, 0.0)
             machine.respond(machine.requests[0].request_id, 1, 0.0)
-            machine.succeeded(delivery, Done(2), None, 0.0)
+            machine.handling.succeeded(delivery, Done(2), None, 0.0)
         else:
             assert delivery.events == [Done(2)]
-            machine.succeeded(delivery, StopEvent(result="x"), None, 0.0)
+            machine.handling.succeeded(delivery, StopEvent(result="x"), None, 0.0)
     assert machine.outcome is not None
     assert machine.outcome.kind == "completed"
 
@@ -105,9 +105,9 @@ def test_an_unstored_run_snapshots_and_goes_through_everything() -> None:
 def test_deltas_are_numbered_by_one_from_one() -> None:
     machine = Machine(TWO, "run", journaled=True)
     machine.start(Go(), 0.0)
-    delivery = machine.take(0.0)
+    delivery = machine.handling.take(0.0)
     assert delivery is not None
-    machine.succeeded(delivery, Work(), None, 0.0)
+    machine.handling.succeeded(delivery, Work(), None, 0.0)
     assert [delta.sequence for delta in machine.deltas] == [1, 2]
 
 

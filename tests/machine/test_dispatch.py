@@ -73,8 +73,8 @@ def test_a_step_that_waits_gives_its_slot_back_and_queues_for_another() -> None:
     assert driver.take() is None
     second = driver.running[1]
     driver.running.remove(second)
-    driver.machine.succeeded(second, None, None, driver.now)
-    assert driver.machine.take(driver.now) is waiter
+    driver.machine.handling.succeeded(second, None, None, driver.now)
+    assert driver.machine.handling.take(driver.now) is waiter
     assert waiter.resumes
 
 

@@ -429,8 +429,8 @@ def test_a_generator_waits_at_its_yield_until_there_is_room() -> None:
     assert _work(driver) == [0]
     assert driver.give("pages", Work(1))
     assert not driver.give("pages", Work(2))
-    assert not driver.machine.has_room(Work())
-    assert driver.machine.has_room(Go())
+    assert not driver.machine.handling.has_room(Work())
+    assert driver.machine.handling.has_room(Go())
     assert driver.take() is None
     driver.succeed("work")
     assert driver.take_all() == ["work", "pages"]
@@ -455,7 +455,7 @@ def test_every_generator_that_waits_goes_on_when_there_is_room() -> None:
     first, second = driver.running
     for generator in (first, second):
         for n in range(3):
-            driver.machine.give(generator, Work(n), f"{n}", 0.0)
+            driver.machine.inside.give(generator, Work(n), f"{n}", 0.0)
     while driver.take_all():
         driver.succeed("work")
     assert first.phase == second.phase == "running"
@@ -523,8 +523,8 @@ def test_a_generator_that_waits_for_something_else_by_now_is_not_woken_by_room()
     driver.advance(0)
     driver.find("pages")
     assert driver.running[-1] is pages
-    driver.machine.give(pages, Work(0), repr(Work(0)), 0.0)
-    driver.machine.ask(pages, InputRequestEvent("?"), "?", None, 0.0)
+    driver.machine.inside.give(pages, Work(0), repr(Work(0)), 0.0)
+    driver.machine.inside.ask(pages, InputRequestEvent("?"), "?", None, 0.0)
     while driver.take_all():
         driver.succeed("work")
     assert pages.phase == "waiting"

@@ -66,8 +66,8 @@ def test_retries_that_are_due_at_once_come_in_the_order_of_their_failures() -> N
         driver.take_all()
         first, second = driver.running
         driver.running.clear()
-        driver.machine.failed(second, Boom(), 1.0, 0.0)
-        driver.machine.failed(first, Boom(), 1.0, 0.0)
+        driver.machine.handling.failed(second, Boom(), 1.0, 0.0)
+        driver.machine.handling.failed(first, Boom(), 1.0, 0.0)
         if restored:
             driver = driver.restored()
         driver.advance(1)

@@ -72,10 +72,10 @@ def test_what_is_dropped_is_told_and_what_is_cancelled_is_not() -> None:
     machine = Machine(PLAN, "r")
     machine.tell_drops(dropped.append)
     machine.start(StartEvent(), 0)
-    opener = machine.take(0)
+    opener = machine.handling.take(0)
     assert opener is not None
-    machine.succeeded(opener, [Item(n) for n in range(3)], None, 0)
-    item = machine.take(0)
+    machine.handling.succeeded(opener, [Item(n) for n in range(3)], None, 0)
+    item = machine.handling.take(0)
     assert item is not None
-    machine.succeeded(item, Done(0), None, 0)
+    machine.handling.succeeded(item, Done(0), None, 0)
     assert [delivery.records[0].event for delivery in dropped] == [Item(1), Item(2)]

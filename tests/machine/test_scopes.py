@@ -62,7 +62,7 @@ def test_a_gather_fires_once_with_everything_in_the_order_of_the_fan_out() -> No
     driver.take_all()
     for delivery in reversed(list(driver.running)):
         driver.running.remove(delivery)
-        driver.machine.succeeded(delivery, Done(delivery.records[0].event.n), None, 0.0)  # type: ignore[attr-defined]
+        driver.machine.handling.succeeded(delivery, Done(delivery.records[0].event.n), None, 0.0)  # type: ignore[attr-defined]
     assert driver.take_all() == ["join"]
     assert driver.events("join") == [Done(0), Done(1), Done(2)]
     _finish(driver, "join")
@@ -91,7 +91,7 @@ def test_an_empty_fan_out_fires_its_gather_with_nothing() -> None:
     driver = Driver(FAN).start()
     driver.succeed("split", [])
     assert driver.events("join") == []
-    assert driver.find("join").event_type == Done.event_type
+    assert driver.find("join").origin == (Done.event_type, None)
     _finish(driver, "join")
 
 
@@ -169,12 +169,12 @@ def test_an_inner_scope_may_feed_an_outer_gather_in_the_order_of_both_fan_outs()
     first = driver.find("inner")
     driver.running.remove(first)
     driver.succeed("inner", [Inner(2), Inner(3)])
-    driver.machine.succeeded(first, [Inner(0), Inner(1)], None, 0.0)
+    driver.machine.handling.succeeded(first, [Inner(0), Inner(1)], None, 0.0)
     driver.take_all()
     leaves = sorted(driver.running, key=lambda d: d.records[0].event.n, reverse=True)  # type: ignore[attr-defined]
     driver.running.clear()
     for leaf in leaves:
-        driver.machine.succeeded(leaf, Note(leaf.records[0].event.n), None, 0.0)  # type: ignore[attr-defined]
+        driver.machine.handling.succeeded(leaf, Note(leaf.records[0].event.n), None, 0.0)  # type: ignore[attr-defined]
     again = driver.restored()  # the inner scopes are over, and the order survives
     again.succeed("part")
     again.succeed("part")
@@ -335,7 +335,7 @@ def test_requests_of_a_closed_scope_are_withdrawn() -> None:
     driver.ask("work")
     driver.succeed("work", (Done(1), Done(2)))
     assert driver.machine.requests == []
-    assert driver.machine.waits() == []
+    assert driver.machine.inside.waits() == []
     driver.follow()
     assert driver.events("join") == [Done(1), Done(2)]
 

@@ -256,7 +256,7 @@ def test_a_closed_run_is_not_suspended_before_an_offered_event_has_been_judged()
     driver.close()
     driver.wait("go")
     machine = driver.machine
-    machine.succeeded(driver.find("note"), Note(1), None, 0.0)
+    machine.handling.succeeded(driver.find("note"), Note(1), None, 0.0)
     assert machine.outcome is None
     assert not machine.at_rest
     driver._after()
@@ -345,15 +345,15 @@ def test_a_gated_run_is_not_at_rest_before_everything_is_durable() -> None:
 def test_a_child_run_is_kept_with_its_invocation_until_that_is_handled() -> None:
     driver = Driver(PLAN).start()
     go = driver.find("go")
-    child = driver.machine.begin_child(go, "inner", "", 0.0)
+    child = driver.machine.inside.begin_child(go, "inner", "", 0.0)
     driver._after()
-    driver.machine.end_child(child, StopEvent(result=4), lambda: 4, 0.0)
+    driver.machine.inside.end_child(child, StopEvent(result=4), lambda: 4, 0.0)
     driver._after()
     again = driver.restored()
-    same = again.machine.begin_child(again.find("go"), "inner", "", 0.0)
+    same = again.machine.inside.begin_child(again.find("go"), "inner", "", 0.0)
     again._after()
     assert (same.has_ended, same.written_result) == (True, 4)
-    assert not again.machine.begin_child(again.find("go"), "other", "", 0.0).has_ended
+    assert not again.machine.inside.begin_child(again.find("go"), "other", "", 0.0).has_ended
     again._after()
     again.succeed("go")
     assert again.snapshot().children == {}
@@ -361,52 +361,52 @@ def test_a_child_run_is_kept_with_its_invocation_until_that_is_handled() -> None
 
 def test_an_answer_to_a_child_that_has_not_begun_again_is_kept_for_it() -> None:
     driver = Driver(PLAN).start()
-    child = driver.machine.begin_child(driver.find("go"), "inner", "", 0.0)
+    child = driver.machine.inside.begin_child(driver.find("go"), "inner", "", 0.0)
     child.save = lambda: {"saved": 1}
     again = driver.restored()
     ((go, same),) = again.machine.children
     assert go.step.name == "go"
     assert same.is_dormant
-    again.machine.answer_child(same, "request", "yes", 0.0)
+    again.machine.inside.answer_child(same, "request", "yes", 0.0)
     again._after()
     last = again.restored()
     ((_, kept),) = last.machine.children
     assert kept.answers == {"request": "yes"}
-    last.machine.end_child(kept, StopEvent(), lambda: "written", 0.0)
+    last.machine.inside.end_child(kept, StopEvent(), lambda: "written", 0.0)
     assert last.machine.children == []
     assert not kept.is_dormant
 
 
 def test_a_later_attempt_runs_its_children_anew() -> None:
     driver = Driver(PLAN).start()
-    child = driver.machine.begin_child(driver.find("go"), "inner", "", 0.0)
+    child = driver.machine.inside.begin_child(driver.find("go"), "inner", "", 0.0)
     child.save = lambda: {"saved": 1}
     assert next(iter(driver.snapshot().children.values())).saved == {"saved": 1}
-    driver.machine.end_child(child, StopEvent(), lambda: "written", 0.0)
+    driver.machine.inside.end_child(child, StopEvent(), lambda: "written", 0.0)
     driver.fail("go", retry_in=0)
     assert driver.snapshot().children == {}
     driver.advance(0)
-    assert driver.machine.begin_child(driver.find("go"), "other", "", 0.0) is not child
+    assert driver.machine.inside.begin_child(driver.find("go"), "other", "", 0.0) is not child
 
 
 def test_an_attempt_that_was_put_back_asks_for_the_same_children_again() -> None:
     """No attempt was used up, so what comes is a later delivery, in the same process."""
     driver = Driver(PLAN).start()
     go = driver.find("go")
-    children = [driver.machine.begin_child(go, "inner", "", 0.0) for _ in range(2)]
+    children = [driver.machine.inside.begin_child(go, "inner", "", 0.0) for _ in range(2)]
     driver.release("go")
     go = driver.find("go")
-    assert [driver.machine.begin_child(go, "inner", "", 0.0) for _ in range(2)] == children
+    assert [driver.machine.inside.begin_child(go, "inner", "", 0.0) for _ in range(2)] == children
 
 
 @pytest.mark.parametrize("other", [("other", "a"), ("inner", "b")])
 def test_a_child_of_another_kind_than_before_fails_the_run(other: tuple[str, str]) -> None:
     """Another workflow, or another first event."""
     driver = Driver(PLAN).start()
-    driver.machine.begin_child(driver.find("go"), "inner", "a", 0.0)
+    driver.machine.inside.begin_child(driver.find("go"), "inner", "a", 0.0)
     driver._after()
     again = driver.restored()
-    again.machine.begin_child(again.find("go"), *other, 0.0)
+    again.machine.inside.begin_child(again.find("go"), *other, 0.0)
     again.succeed("go")
     assert isinstance(again.error, NonDeterministicStepError)
 
@@ -414,27 +414,27 @@ def test_a_child_of_another_kind_than_before_fails_the_run(other: tuple[str, str
 def test_children_side_by_side_may_be_asked_for_in_another_order() -> None:
     driver = Driver(PLAN).start()
     go = driver.find("go")
-    first = driver.machine.begin_child(go, "inner", "a", 0.0)
-    second = driver.machine.begin_child(go, "inner", "b", 0.0)
-    driver.machine.end_child(first, StopEvent(), lambda: "a", 0.0)
-    driver.machine.end_child(second, StopEvent(), lambda: "b", 0.0)
+    first = driver.machine.inside.begin_child(go, "inner", "a", 0.0)
+    second = driver.machine.inside.begin_child(go, "inner", "b", 0.0)
+    driver.machine.inside.end_child(first, StopEvent(), lambda: "a", 0.0)
+    driver.machine.inside.end_child(second, StopEvent(), lambda: "b", 0.0)
     again = driver.restored()
     go = again.find("go")
     for digest in "ba":
-        child = again.machine.begin_child(go, "inner", digest, 0.0)
+        child = again.machine.inside.begin_child(go, "inner", digest, 0.0)
         assert child.written_result == digest
 
 
 def test_a_memo_is_kept_over_attempts_and_deliveries_until_the_invocation_is_handled() -> None:
     driver = Driver(PLAN).start()
-    driver.machine.remember(driver.find("go"), "key", [1], 0.0)
+    driver.machine.inside.remember(driver.find("go"), "key", [1], 0.0)
     driver._after()
     driver.fail("go", retry_in=0)
     driver.advance(0)
     again = driver.restored()
     go = again.find("go")
     assert go.memos == {"key": [1]}
-    again.machine.remember(go, "more", 2, 0.0)
+    again.machine.inside.remember(go, "more", 2, 0.0)
     again._after()
     again.succeed("go")
     assert again.snapshot().memos == {}
@@ -443,15 +443,15 @@ def test_a_memo_is_kept_over_attempts_and_deliveries_until_the_invocation_is_han
 def test_children_and_memos_need_no_journal() -> None:
     machine = Machine(PLAN, "run")
     machine.start(Go(), 0.0)
-    go = machine.take(0.0)
+    go = machine.handling.take(0.0)
     assert go is not None
-    machine.begin_child(go, "inner", "", 0.0)
-    machine.remember(go, "key", 1, 0.0)
-    machine.failed(go, Boom(), 0.0, 0.0)
+    machine.inside.begin_child(go, "inner", "", 0.0)
+    machine.inside.remember(go, "key", 1, 0.0)
+    machine.handling.failed(go, Boom(), 0.0, 0.0)
     assert go.children is None
     machine.tick(0.0)
-    assert machine.take(0.0) is go
-    machine.succeeded(go, None, None, 0.0)
+    assert machine.handling.take(0.0) is go
+    machine.handling.succeeded(go, None, None, 0.0)
     assert machine.snapshot(0.0).memos == {}
 
 
@@ -459,12 +459,12 @@ def test_a_run_whose_children_rest_is_at_rest_itself() -> None:
     driver = Driver(make_plan(step("go", Go))).start()
     go = driver.find("go")
     for resting in (True, True, False, False, True):
-        driver.machine.rest(go, resting, 0.0)
+        driver.machine.inside.rest(go, resting, 0.0)
         assert driver.machine.at_rest is resting
     assert driver.status is None
-    driver.machine.rest(go, False, 0.0)
+    driver.machine.inside.rest(go, False, 0.0)
     driver.succeed("go", StopEvent(result=1))
-    driver.machine.rest(go, True, 0.0)
+    driver.machine.inside.rest(go, True, 0.0)
     assert driver.result == 1
 
 
@@ -472,7 +472,7 @@ def test_a_run_whose_children_rest_is_suspended_when_nobody_is_there() -> None:
     driver = Driver(make_plan(step("go", Go))).start()
     go = driver.find("go")
     driver.close()
-    driver.machine.rest(go, True, 0.0)
+    driver.machine.inside.rest(go, True, 0.0)
     assert driver.status == "suspended"
     driver.stop_everything()
     assert driver.restored().take_all() == ["go"]
@@ -482,7 +482,7 @@ def test_a_paused_run_does_not_wait_for_children_that_rest() -> None:
     driver = Driver(make_plan(step("go", Go))).start()
     go = driver.find("go")
     driver.pause()
-    driver.machine.rest(go, True, 0.0)
+    driver.machine.inside.rest(go, True, 0.0)
     assert driver.machine.at_rest
     driver.close()
     assert driver.status == "suspended"
@@ -490,7 +490,7 @@ def test_a_paused_run_does_not_wait_for_children_that_rest() -> None:
 
 def test_an_attempt_ends_while_its_children_rest() -> None:
     driver = Driver(make_plan(step("go", Go), step("work", Work))).start()
-    driver.machine.rest(driver.find("go"), True, 0.0)
+    driver.machine.inside.rest(driver.find("go"), True, 0.0)
     driver.succeed("go", Work())
     assert driver.take_all() == ["work"]
     driver.succeed("work")
@@ -500,7 +500,7 @@ def test_an_attempt_ends_while_its_children_rest() -> None:
 def test_an_attempt_may_begin_to_wait_while_its_children_rest() -> None:
     driver = Driver(PLAN).start()
     go = driver.find("go")
-    driver.machine.rest(go, True, 0.0)
+    driver.machine.inside.rest(go, True, 0.0)
     assert not driver.machine.busy
     driver.ask("go")
     driver.respond(driver.shown[0].request_id, 1)

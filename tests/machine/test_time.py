@@ -272,7 +272,7 @@ def test_the_time_up_to_an_input_counts_if_something_ran(what: str) -> None:
     if what == "ask":
         driver.ask(go)
     elif what == "rest":
-        driver.machine.rest(go, True, 5.0)
+        driver.machine.inside.rest(go, True, 5.0)
     elif what == "fail":
         driver.machine.fail(TimeoutError(), 5.0)
     elif what == "snapshot":
@@ -287,9 +287,9 @@ def test_the_time_up_to_an_input_counts_if_something_ran(what: str) -> None:
 def test_time_in_which_children_rest_does_not_count() -> None:
     driver = Driver(REQUESTED).start()
     go = driver.find("go")
-    driver.machine.rest(go, True, 0.0)
+    driver.machine.inside.rest(go, True, 0.0)
     driver.now = 20.0
-    driver.machine.rest(go, False, 20.0)
+    driver.machine.inside.rest(go, False, 20.0)
     assert driver.machine.active_time(25.0) == 5
 
 
@@ -354,7 +354,7 @@ def test_a_tick_before_anything_is_due_changes_nothing() -> None:
 def test_dropped_timers_do_not_pile_up() -> None:
     driver = Driver(make_plan(step("go", Go, timeout=1e9))).start()
     for _ in range(300):
-        driver.machine.succeeded(driver.machine.take(0.0), Go(), None, 0.0)  # type: ignore[arg-type]
+        driver.machine.handling.succeeded(driver.machine.handling.take(0.0), Go(), None, 0.0)  # type: ignore[arg-type]
     assert len(driver.machine._ledger.timers._heap) < 150
 
 

@@ -30,7 +30,7 @@ def test_a_wait_ends_with_the_event_that_was_claimed_for_it() -> None:
     driver = Driver(WAITS).start()
     wait = driver.wait("go")
     assert wait.settled is None
-    assert driver.machine.waits() == [(driver.find("go"), wait)]
+    assert driver.machine.inside.waits() == [(driver.find("go"), wait)]
     driver.send(Note(1))
     driver.claim("go")
     assert driver.take_all() == ["go"]
@@ -111,9 +111,9 @@ def test_waiters_are_told_in_the_order_in_which_they_began() -> None:
     driver.send(Go())
     driver.take_all()
     first, second = driver.running
-    driver.machine.wait(second, "", None, 0.0)
-    driver.machine.wait(first, "", None, 0.0)
-    assert [delivery for delivery, _ in driver.machine.waits()] == [second, first]
+    driver.machine.inside.wait(second, "", None, 0.0)
+    driver.machine.inside.wait(first, "", None, 0.0)
+    assert [delivery for delivery, _ in driver.machine.inside.waits()] == [second, first]
 
 
 def test_a_claimed_event_is_given_again_to_a_later_attempt_and_delivery() -> None:
@@ -204,7 +204,7 @@ def test_an_attempt_may_end_while_the_engine_makes_it_wait(end: str) -> None:
     else:
         driver.release("go")
         assert driver.take_all() == ["go"]
-    assert driver.machine.waits() == []
+    assert driver.machine.inside.waits() == []
 
 
 @pytest.mark.parametrize("end", ["succeed", "fail", "retry", "release"])
@@ -239,7 +239,7 @@ def test_a_step_that_leaves_its_wait_goes_on_in_a_slot_of_its_own(answered: bool
         driver.claim(first)
     driver.leave(first)
     driver.leave(first)  # once is enough
-    assert driver.machine.waits() == []
+    assert driver.machine.inside.waits() == []
     assert driver.take() is None
     other = next(each for each in driver.machine.running if each is not first)
     driver.succeed(other)
@@ -306,7 +306,7 @@ def test_a_step_that_is_being_cancelled_does_not_queue_for_a_slot() -> None:
     go = driver.find("go")
     driver.ask(go, "sure?")
     driver.machine.suspend(driver.now)
-    assert not driver.machine.leave_wait(go, driver.now)
+    assert not driver.machine.inside.leave_wait(go, driver.now)
 
 
 def test_a_waiter_that_is_being_cancelled_takes_no_event_from_the_others() -> None:
@@ -322,7 +322,7 @@ def test_a_waiter_that_is_being_cancelled_takes_no_event_from_the_others() -> No
     first, second = driver.running
     driver.wait(first)
     driver.succeed(second, Done(1))
-    assert driver.machine.waits() == []
+    assert driver.machine.inside.waits() == []
     assert driver.follow() == ["work"]
     assert driver.events("join") == [Done(1)]
 
@@ -439,7 +439,7 @@ def test_requests_survive_a_restoration_with_their_ids() -> None:
 def test_a_request_inside_a_step_resumes_it_with_the_answer() -> None:
     driver = Driver(ASKS).start()
     asked = driver.ask("go")
-    assert driver.machine.waits() == []
+    assert driver.machine.inside.waits() == []
     driver.respond(driver.shown[0].request_id, "yes")
     assert driver.take_all() == ["go"]
     assert (asked.settled, asked.answer) == ("answered", "yes")

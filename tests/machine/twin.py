@@ -59,7 +59,7 @@ class Twin:
     def take(self) -> bool:
         """Take one invocation; both must choose the same."""
         self.agree = False
-        expected, taken = self.model.take(), self.machine.take(self.now)
+        expected, taken = self.model.take(), self.machine.handling.take(self.now)
         assert (expected is None) == (taken is None), (expected, taken)
         if taken is None or expected is None:
             self.agree = True
@@ -85,7 +85,7 @@ class Twin:
         self._note(f"{_told(delivery)} succeeds: {returned} {sends} {writes}")
         expected = self.attempts.pop(delivery)
         outputs = Outputs(sends=sends, writes=writes) if sends or writes else None
-        self.machine.succeeded(delivery, returned, outputs, self.now)
+        self.machine.handling.succeeded(delivery, returned, outputs, self.now)
         self.model.succeed(expected, returned, sends, writes)
         self.compare()
 
@@ -93,14 +93,14 @@ class Twin:
         self._note(f"{_told(delivery)} fails, {retry_in=}")
         expected = self.attempts.pop(delivery)
         error = Boom()
-        self.machine.failed(delivery, error, retry_in, self.now)
+        self.machine.handling.failed(delivery, error, retry_in, self.now)
         self.model.fail(expected, error, retry_in)
         self.compare()
 
     def release(self, delivery: Delivery) -> None:
         self._note(f"{_told(delivery)} is released")
         expected = self.attempts.pop(delivery)
-        self.machine.released(delivery, self.now)
+        self.machine.handling.released(delivery, self.now)
         self.model.release(expected)
         self.compare()
 
@@ -110,12 +110,12 @@ class Twin:
         digest, machine = repr(event), self.machine
         if kind == "send":
             self._both(
-                lambda: machine.send_early(delivery, event, digest, 0, self.now),
+                lambda: machine.inside.send_early(delivery, event, digest, 0, self.now),
                 lambda: self.model.early(self.attempts[delivery], kind, event, digest),
             )
         else:
             self._both(
-                lambda: machine.give(delivery, event, digest, self.now),
+                lambda: machine.inside.give(delivery, event, digest, self.now),
                 lambda: self.model.early(self.attempts[delivery], kind, event, digest),
             )
 
@@ -126,19 +126,19 @@ class Twin:
         expected, machine = self.attempts[delivery], self.machine
         if ask is None:
             self._both(
-                lambda: machine.wait(delivery, digest, timeout, self.now),
+                lambda: machine.inside.wait(delivery, digest, timeout, self.now),
                 lambda: self.model.wait(expected, digest, timeout, None),
             )
         else:
             self._both(
-                lambda: machine.ask(delivery, ask, digest, timeout, self.now),
+                lambda: machine.inside.ask(delivery, ask, digest, timeout, self.now),
                 lambda: self.model.wait(expected, digest, timeout, ask),
             )
 
     def leave(self, delivery: Delivery) -> None:
         """A scope of its own has ended its wait."""
         self._note(f"{_told(delivery)} leaves its wait")
-        self.machine.leave_wait(delivery, self.now)
+        self.machine.inside.leave_wait(delivery, self.now)
         self.model.leave(self.attempts[delivery])
         self.compare()
 
@@ -154,9 +154,9 @@ class Twin:
 
     def claim(self, waiting: int, offered: int) -> None:
         self._note(f"wait {waiting} claims {offered} of the mailbox")
-        delivery, _ = self.machine.waits()[waiting]
+        delivery, _ = self.machine.inside.waits()[waiting]
         record = list(self.machine._ledger.mailbox.values())[offered]
-        self.machine.claim(delivery, record, self.now)
+        self.machine.inside.claim(delivery, record, self.now)
         self.model.claim(self.model.waits()[waiting], self.model.mailbox[offered])
         self.compare()
 
@@ -231,7 +231,7 @@ class Twin:
         assert [label(each) for each in machine.requests] == [
             label(each.event) for each in model.requests
         ]
-        assert [self.attempts[waiting] for waiting, _ in machine.waits()] == model.waits()
+        assert [self.attempts[waiting] for waiting, _ in machine.inside.waits()] == model.waits()
         assert [label(each.event) for each in ledger.mailbox.values()] == [
             label(each.event) for each in model.mailbox
         ]

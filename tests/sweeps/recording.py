@@ -1,6 +1,6 @@
 """A machine that lets a test look at it after each of its inputs.
 
-An input is what takes the time and is public, be it a method or handed on to a part of the machine.
+An input is what takes the time and is public, be it a method of the machine or of a part of it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def after_each_input(look: Callable[[str], None]) -> Iterator[None]:
     """
     depth = 0
 
-    def told(machine: Machine, name: str) -> Any:
-        method = getattr(machine, name)
+    def told(machine: Machine, owner: Any, name: str) -> Any:
+        method = getattr(owner, name)
 
         @functools.wraps(method)
         def tell(*args: Any, **kwargs: Any) -> Any:
@@ -51,12 +51,23 @@ def after_each_input(look: Callable[[str], None]) -> Iterator[None]:
 
         return tell
 
+    class Told:
+        """A part of the machine; each of its inputs is told."""
+
+        def __init__(self, machine: Machine, part: Any) -> None:
+            for name, member in inspect.getmembers(part, inspect.ismethod):
+                if not name.startswith("_"):
+                    is_input = _is_input(name, member)
+                    setattr(self, name, told(machine, part, name) if is_input else member)
+
     class Recorded(Machine):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             for name, member in inspect.getmembers(self):
                 if _is_input(name, member):
-                    setattr(self, name, told(self, name))
+                    setattr(self, name, told(self, self, name))
+            self.handling: Any = Told(self, self.handling)
+            self.inside: Any = Told(self, self.inside)
 
     with mock.patch.object(blazen_anyio._launch, "Machine", Recorded):
         yield
