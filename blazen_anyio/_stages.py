@@ -26,6 +26,13 @@ Results = Mapping[str, Any]
 """The results so far: the pipeline's start event as ``"start"``, then each stage's by name."""
 
 
+def _check_callable(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(
+            f"Stage({attribute.name}=...) takes a function of the results, not {value!r}"
+        )
+
+
 def _check_max_runs(instance: object, attribute: attrs.Attribute[int], value: object) -> None:
     check_count("Stage(max_runs=...)", value)
 
@@ -46,15 +53,22 @@ class Stage:
         max_runs: how often it may run; with ``again`` at its bound the pipeline goes on.
 
     Raises:
-        TypeError: ``workflow`` is none, or ``max_runs`` no whole number.
+        TypeError: ``workflow`` is none, ``input``, ``when`` or ``again`` no function, or
+            ``max_runs`` no whole number.
         ValueError: ``max_runs`` is less than 1.
     """
 
     name: str
     workflow: Workflow[Any] = attrs.field(validator=attrs.validators.instance_of(Workflow))
-    input: Callable[[Results], Event] | None = attrs.field(default=None, kw_only=True)
-    when: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
-    again: Callable[[Results], bool] | None = attrs.field(default=None, kw_only=True)
+    input: Callable[[Results], Event] | None = attrs.field(
+        default=None, kw_only=True, validator=_check_callable
+    )
+    when: Callable[[Results], bool] | None = attrs.field(
+        default=None, kw_only=True, validator=_check_callable
+    )
+    again: Callable[[Results], bool] | None = attrs.field(
+        default=None, kw_only=True, validator=_check_callable
+    )
     max_runs: int = attrs.field(default=10, kw_only=True, validator=_check_max_runs)
 
     def is_skipped(self, results: Results) -> bool:
@@ -80,6 +94,12 @@ class Stage:
         return StartEvent(data=dict(results))
 
 
+def _check_stages(instance: Parallel, attribute: attrs.Attribute[Any], value: object) -> None:
+    for each in value if isinstance(value, Sequence) else (value,):
+        if not isinstance(each, Stage):
+            raise TypeError(f"Parallel {instance.name!r} takes Stage objects, not {each!r}")
+
+
 @attrs.frozen
 class Parallel:
     """Stages that run side by side. Its result is a mapping of theirs, by name.
@@ -88,10 +108,13 @@ class Parallel:
         name: names its result.
         stages: what runs; none sees a result of the others.
         max_concurrency: how many at a time; ``None`` for all.
+
+    Raises:
+        TypeError: ``stages`` holds something else.
     """
 
     name: str
-    stages: Sequence[Stage]
+    stages: Sequence[Stage] = attrs.field(validator=_check_stages)
     max_concurrency: int | None = attrs.field(default=None, kw_only=True)
 
 

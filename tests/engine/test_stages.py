@@ -363,3 +363,13 @@ def test_what_is_no_stage_or_no_workflow_is_refused() -> None:
         pipeline("p", [telling()])  # type: ignore[list-item]
     with pytest.raises(TypeError, match="workflow"):
         Stage("s", "telling")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Parallel 'outer' takes Stage objects, not Parallel"):
+        Parallel("outer", [Parallel("inner", [stage("a")])])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="Parallel 'p' takes Stage objects, not <Workflow"):
+        Parallel("p", telling())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("option", ["input", "when", "again"])
+def test_a_stage_takes_functions_of_the_results(option: str) -> None:
+    with pytest.raises(TypeError, match=rf"Stage\({option}=...\) takes a function of the results"):
+        Stage("s", telling(), **{option: 3})  # type: ignore[arg-type]
