@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import GenericAlias, new_class
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -95,7 +95,8 @@ class Stage:
 
 
 def _check_stages(instance: Parallel, attribute: attrs.Attribute[Any], value: object) -> None:
-    for each in value if isinstance(value, Sequence) else (value,):
+    stages = cast("Sequence[object]", value) if isinstance(value, Sequence) else (value,)
+    for each in stages:
         if not isinstance(each, Stage):
             raise TypeError(f"Parallel {instance.name!r} takes Stage objects, not {each!r}")
 
