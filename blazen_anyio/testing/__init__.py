@@ -16,12 +16,15 @@ used: the parts for Hypothesis need the extra ``testing``.
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._choosing import Schedule
+    from ._cancelling import cancel_sweep
+    from ._checking import Check
+    from ._choosing import Choice, Schedule
     from ._crashing import crash_sweep
-    from ._driving import DrivenRun, Invocation, drive
+    from ._driver import Invocation
+    from ._driving import DrivenRun, drive
     from ._errors import (
         EndlessError,
         ExplorationError,
@@ -30,11 +33,12 @@ if TYPE_CHECKING:
         StuckError,
         SweepError,
     )
-    from ._explore import explore
-    from ._exploring import Exploration
+    from ._event_strategies import events, plain_values
+    from ._exploring import Exploration, explore
     from ._faults import (
         ClockJump,
         Duplicate,
+        Fault,
         Faults,
         Hang,
         Human,
@@ -48,35 +52,42 @@ if TYPE_CHECKING:
     from ._recordings import record, replay
     from ._simulation import simulate
     from ._state_machine import WorkflowStateMachine
-    from ._strategies import Move, Route, events, outcomes, plain_values, routes, starts
-    from ._sweeping import Sweep, cancel_sweep
+    from ._sweeping import Sweep
     from ._transcript import SimulatedFact, Transcript, Turn
+    from ._workflow_strategies import Move, Route, returns, routes, starts
 
 _HOMES = {
-    "_choosing": "Schedule",
+    "_cancelling": "cancel_sweep",
+    "_checking": "Check",
+    "_choosing": "Choice Schedule",
     "_crashing": "crash_sweep",
-    "_driving": "DrivenRun Invocation drive",
-    "_errors": ("EndlessError ExplorationError ReplayError SimulationError StuckError SweepError"),
-    "_explore": "explore",
-    "_exploring": "Exploration",
-    "_faults": ("ClockJump Duplicate Faults Hang Human InjectedError Late Raise Slow StoreFails"),
+    "_driver": "Invocation",
+    "_driving": "DrivenRun drive",
+    "_errors": "EndlessError ExplorationError ReplayError SimulationError StuckError SweepError",
+    "_event_strategies": "events plain_values",
+    "_exploring": "Exploration explore",
+    "_faults": "ClockJump Duplicate Fault Faults Hang Human InjectedError Late Raise Slow "
+    "StoreFails",
     "_random_workflows": "RandomWorkflow random_workflow workflows",
     "_recordings": "record replay",
     "_simulation": "simulate",
     "_state_machine": "WorkflowStateMachine",
-    "_strategies": "Move Route events outcomes plain_values routes starts",
-    "_sweeping": "Sweep cancel_sweep",
+    "_sweeping": "Sweep",
     "_transcript": "SimulatedFact Transcript Turn",
+    "_workflow_strategies": "Move Route returns routes starts",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
+    "Check",
+    "Choice",
     "ClockJump",
     "DrivenRun",
     "Duplicate",
     "EndlessError",
     "Exploration",
     "ExplorationError",
+    "Fault",
     "Faults",
     "Hang",
     "Human",
@@ -104,11 +115,11 @@ __all__ = [
     "drive",
     "events",
     "explore",
-    "outcomes",
     "plain_values",
     "random_workflow",
     "record",
     "replay",
+    "returns",
     "routes",
     "simulate",
     "starts",
@@ -116,9 +127,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for, and nothing else."""
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{home}", __name__), name)
+if not TYPE_CHECKING:  # pragma: no branch  # type checkers shall notice a name that is not there
+
+    def __getattr__(name: str) -> object:
+        """Import what is asked for, and nothing else."""
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value = getattr(importlib.import_module(f".{home}", __name__), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return __all__

@@ -1,9 +1,9 @@
 """Actors: the coroutines whose turns a simulation gives out one at a time.
 
 An actor is an attempt of a step, a task that user code started, or a run's timer. It runs in
-*turns*: from one suspension to the next. Before each turn it is parked until the conductor picks
+*turns*: from one suspension to the next. Before each turn it is parked until the director picks
 it, however its suspension ended, so that only one actor runs at a time and the order depends on
-nothing but the conductor's choices. A parked actor is shielded: a cancellation meets it at its next
+nothing but the director's choices. A parked actor is shielded: a cancellation meets it at its next
 suspension, as it meets a task that the event loop was late to schedule.
 """
 
@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import types
 import warnings
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
 import anyio
 import attrs
 from anyio.lowlevel import checkpoint_if_cancelled
+
+from ._scopes import ParkingScope
 
 __all__ = ["Abandoned", "Actor", "Park", "Place", "Stagehand", "perform", "the_park"]
 
@@ -42,8 +44,12 @@ class Actor:
         thrown: what its last suspension ended with instead of a value.
         turns: how many it has had.
         children: how many tasks it has started.
+        tasks: on asyncio, those that it waits for at the end of a task group.
         coroutine: what it runs, once it has begun.
         is_task: it is a task of its own, which has to begin in order to end.
+        is_attempt: it is an attempt of a step.
+        outer: the cancel scope around an attempt.
+        interrupted: a cancellation has met an attempt where it was not shielded.
         atomic: it is parked before its first turn only.
         harmless: tells whether its turns have gone unnoticed; ``None`` if they may not have.
         chances: how often it may still go on once it has been abandoned.
@@ -59,9 +65,13 @@ class Actor:
     thrown: BaseException | None = None
     turns: int = 0
     children: int = 0
+    tasks: Sequence[asyncio.Task[Any]] = ()
     coroutine: Coroutine[Any, Any, Any] | None = None
     atomic: bool = False
     is_task: bool = False
+    is_attempt: bool = False
+    outer: object = None
+    interrupted: bool = False
     harmless: Callable[[], bool] | None = None
     chances: int = 100
     awaited: object = None
@@ -86,6 +96,10 @@ class Stagehand(Protocol):
 
     def is_late(self, actor: Actor) -> bool:
         """Whether a cancellation has overtaken what the actor was woken by."""
+        ...
+
+    def sleeps_on(self, actor: Actor) -> bool:
+        """Whether a cancellation does not wake the actor where it is suspended."""
         ...
 
     def enter(self, actor: Actor) -> None:
@@ -128,12 +142,22 @@ def _turns(
         error = None
         if over:
             return value
-        try:
-            value = yield value
-        except GeneratorExit:
-            raise
-        except BaseException as thrown:
-            value, error = None, thrown
+        value, error = yield from _suspended(hand, actor, value)
+
+
+def _suspended(
+    hand: Stagehand, actor: Actor, awaited: Any
+) -> Generator[Any, Any, tuple[Any, BaseException | None]]:
+    """Suspend; return what the actor wakes with: a value or an exception."""
+    try:
+        if hand.sleeps_on(actor):
+            with anyio.CancelScope(shield=True):
+                return (yield awaited), None
+        return (yield awaited), None
+    except GeneratorExit:
+        raise
+    except BaseException as thrown:
+        return None, thrown
 
 
 def _until_picked(
@@ -212,7 +236,7 @@ async def _shielded(actor: Actor) -> None:
     future = asyncio.get_running_loop().create_future()
     actor.release = lambda: None if future.done() else future.set_result(None)
     actor.interrupt = task.cancel
-    with anyio.CancelScope(shield=True):
+    with ParkingScope(shield=True):
         await future
 
 

@@ -14,11 +14,11 @@ from .._run._failures import cancelled_from_outside
 from ._actors import Abandoned, Actor, Place, perform
 from ._choosing import Chooser
 from ._director import Director, Settings
-from ._faults import Human, StepFault
+from ._faults import Fault, Human, StepFault
 from ._independence import leaves_no_trace, settles_quietly
 from ._performing import Attempt, perform_attempt
-from ._virtual_time import Body as Coroutine
-from ._virtual_time import Stage
+from ._scopes import innermost_scope
+from ._virtual_time import AnyCoroutine, Stage
 
 if TYPE_CHECKING:
     from .._context import Context
@@ -75,7 +75,7 @@ class Conductor(Director):
         run_id = runner.machine.run_id
         self._own_names.update((f"run {run_id}", f"lane of run {run_id}"))
         self._own_names.update(f"step {body.name!r} of run {run_id}" for body in runner.steps)
-        self.limiters.extend(runner.attempts.limiters)
+        self.threads.limiters.extend(runner.attempts.limiters)
         path, facts = self._path(run_id), self.facts
         return lambda fact: facts.append((path, fact))
 
@@ -87,32 +87,28 @@ class Conductor(Director):
         label = f"{body.name}#{delivery.id}"
         place = (_ATTEMPTS, path, delivery.id, ())
         actor = self.new_actor(place, f"{path}/{label}" if path else label, body.name)
-        actor.atomic = body.kind == "sync"
+        actor.atomic, actor.is_attempt = body.kind == "sync", True
+        actor.outer = innermost_scope(self.on_asyncio)
         attempt = Attempt(runner, delivery, context, body)
-        if self._settings.pure.isdisjoint(attempt.names):
-            returned = await perform(self, actor, self._struck_attempt(attempt, actor))
-            if actor.label in self.interrupted and cancelled_from_outside():
-                self.swallowed.append(actor.label)
-            return returned
-        actor.harmless = lambda: leaves_no_trace(attempt)
+        pure = not self._settings.pure.isdisjoint(attempt.names)
+        if pure:
+            actor.harmless = lambda: leaves_no_trace(attempt)
         returned = await perform(self, actor, self._struck_attempt(attempt, actor))
-        footprint = self.footprints[-1]
-        footprint.harmless = leaves_no_trace(attempt) and settles_quietly(attempt, returned)
+        if pure:
+            footprint = self.footprints[-1]
+            footprint.harmless = leaves_no_trace(attempt) and settles_quietly(attempt, returned)
+        if actor.interrupted and cancelled_from_outside():
+            self.swallowed.append(actor.label)
         return returned
 
     async def _struck_attempt(self, attempt: Attempt, actor: Actor) -> Any:
-        number = self._attempts[attempt.names[-1]] = self._attempts.get(attempt.names[-1], 0) + 1
-        faults = [
-            fault
-            for fault in self._settings.certain
-            if isinstance(fault, StepFault) and fault.strikes(attempt.names, number)
-        ]
-        candidates = [
-            fault
-            for fault in self._settings.drawn.faults
-            if isinstance(fault, StepFault) and fault.strikes(attempt.names, number)
-        ]
-        faults += self._draw(candidates, actor.label)
+        own = attempt.names[-1]
+        number = self._attempts[own] = self._attempts.get(own, 0) + 1
+
+        def strikes(fault: Fault) -> bool:
+            return isinstance(fault, StepFault) and fault.strikes(attempt.names, number)
+
+        faults = self._striking(strikes, actor.label)
         return await perform_attempt(attempt, self._settings.stubs, faults)
 
     async def turn(self, runner: Runner) -> None:
@@ -133,18 +129,17 @@ class Conductor(Director):
         """What goes wrong with the next answer to a request."""
         self._requests += 1
         number = self._requests
-        certain, drawn = self._settings.certain, self._settings.drawn.faults
-        faults = [each for each in certain if isinstance(each, Human) and each.on in (None, number)]
-        candidates = [
-            each for each in drawn if isinstance(each, Human) and each.on in (None, number)
-        ]
-        return faults + self._draw(candidates, f"human#{number}")
 
-    def conduct(self, label: str, body: Coroutine) -> Coroutine:
+        def strikes(fault: Fault) -> bool:
+            return isinstance(fault, Human) and fault.strikes(number)
+
+        return self._striking(strikes, f"human#{number}")
+
+    def conduct(self, label: str, body: AnyCoroutine) -> AnyCoroutine:
         """Make an actor of a coroutine of the simulation itself."""
         return _awaiting(self, self.new_actor((_OTHERS, label, 0, ()), label, label), body)
 
-    def wrap(self, body: Coroutine, name: str) -> Coroutine:
+    def wrap(self, body: AnyCoroutine, name: str) -> AnyCoroutine:
         """Make an actor of a task that user code has started; leave the engine's own alone."""
         if name in self._own_names:
             return body
@@ -163,7 +158,13 @@ class Conductor(Director):
         number = self._others[lane] = self._others.get(lane, 0) + 1
         return self.new_actor((_OTHERS, lane, number, ()), f"{lane}#{number}", lane)
 
-    def _draw(self, candidates: list[Any], label: str) -> list[Any]:
+    def _striking(self, strikes: Callable[[Fault], bool], label: str) -> list[Any]:
+        """The faults that strike: all that are certain to, and perhaps one that is drawn."""
+        certain, drawn = self._settings.certain, self._settings.drawn.faults
+        candidates = [fault for fault in drawn if strikes(fault)]
+        return [fault for fault in certain if strikes(fault)] + self._draw(candidates, label)
+
+    def _draw(self, candidates: list[Fault], label: str) -> list[Fault]:
         """Draw a fault, or none."""
         drawn = self._settings.drawn
         if not candidates or self._struck >= drawn.most or self.error is not None:
@@ -184,7 +185,7 @@ async def _noop() -> None:
     """Nothing but a turn."""
 
 
-async def _awaiting(hand: Director, actor: Actor, body: Coroutine) -> Any:
+async def _awaiting(hand: Director, actor: Actor, body: AnyCoroutine) -> Any:
     """A coroutine proper, as event loops want it. A task that is abandoned just ends."""
     actor.is_task = True
     try:

@@ -9,10 +9,8 @@ run is also cut off between a commit and everything that follows from it.
 from __future__ import annotations
 
 import gc
-import logging
 import warnings
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import anyio
@@ -23,21 +21,20 @@ from .._run import Durability
 from .._store import Store
 from .._workflow import Workflow
 from ..stores import MemoryStore
+from ._checking import Check, Problem, leftovers, violation
 from ._choosing import Seeded
-from ._diagram import draw
-from ._errors import SimulationError, SweepError
-from ._exploring import Check
-from ._faults import Fault
+from ._faults import Fault, Faults
 from ._performing import Stubs
 from ._production import Answers, Production, Resources, Script, Start, World
+from ._silence import silenced
 from ._simulation import Simulation
-from ._sweeping import Sweep
-from ._transcript import Transcript, told
+from ._sweeping import Sweep, run_undisturbed, sweep_error
+from ._transcript import Transcript, told, told_error
 from ._virtual_time import Backend, Stage, run_on
 
 __all__ = ["crash_sweep"]
 
-_TURNS_TO_SETTLE = 10
+_CHECKPOINTS_TO_SETTLE = 10
 
 
 def crash_sweep(
@@ -50,7 +47,7 @@ def crash_sweep(
     crashes: int = 1,
     durability: Durability = "sync",
     store: Callable[[], MemoryStore] = MemoryStore,
-    faults: Iterable[Fault] = (),
+    faults: Faults | Iterable[Fault] = (),
     steps: Stubs | Callable[[], Stubs] | None = None,
     resources: Resources | Callable[[], Resources] | None = None,
     human: Answers | None = None,
@@ -81,11 +78,12 @@ def crash_sweep(
 
     Raises:
         SweepError: a result, an effect or the check differs, with the place and a diagram.
+        SimulationError: the undisturbed run does not come to an end.
     """
     simulation = Simulation(
         workflow=workflow,
         start=start,
-        faults=tuple(faults),
+        faults=faults,
         steps=steps,
         resources=resources,
         human=human,
@@ -95,7 +93,7 @@ def crash_sweep(
     )
     stage = Stage()
     sweeper = _CrashSweeper(simulation, stage, check, effects, seed)
-    with warnings.catch_warnings():
+    with silenced(), warnings.catch_warnings():
         # Among what the dead leave are coroutines that they never came to await.
         warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
         try:
@@ -131,11 +129,7 @@ class _CrashSweeper:
 
     async def sweep(self, crashes: int) -> Sweep:
         """Crash before turn 1, 2, and so on until the run ends before it crashes."""
-        undisturbed = await self._simulation.run(
-            self._stage, Seeded(self._seed), seed=self._seed, traced=True
-        )
-        if isinstance(undisturbed.error, SimulationError):
-            raise undisturbed.error
+        undisturbed = await run_undisturbed(self._simulation, self._stage, self._seed)
         self._judge(undisturbed, undisturbed, 0)
         number = 0
         while True:
@@ -155,11 +149,10 @@ class _CrashSweeper:
             except Exception as error:
                 failure = error  # by itself, in no group
             # Only now: what the dead do while they unwind is of no interest any more.
-            for _ in range(_TURNS_TO_SETTLE):
+            for _ in range(_CHECKPOINTS_TO_SETTLE):
                 await checkpoint()  # who has been woken by a timer gets to where it is parked
-            with _silenced():
-                for process in lives[:-1]:
-                    await process.bury()
+            for process in lives[:-1]:
+                await process.bury()
         if failure is not None:
             raise failure
         return len(lives) > 1
@@ -179,29 +172,28 @@ class _CrashSweeper:
         return lives
 
     def _judge(self, transcript: Transcript, undisturbed: Transcript, at: int) -> None:
-        problem, failure = self._problem_of(transcript, undisturbed)
+        problem = (
+            leftovers(transcript)
+            or self._difference(transcript, undisturbed)
+            or violation(self._check, transcript)
+        )
         if problem is not None:
-            raise SweepError(_report(transcript, at, problem), at, transcript) from failure
+            what = f"whose process died before its turn {at}; what the last process did"
+            if transcript is undisturbed:
+                what = "undisturbed"
+            raise sweep_error(problem, what, at, transcript) from problem.cause
 
-    def _problem_of(
-        self, transcript: Transcript, undisturbed: Transcript
-    ) -> tuple[str | None, BaseException | None]:
-        if transcript.leftover:
-            return f"tasks are left: {', '.join(transcript.leftover)}", None
-        ends = [_ended(each) for each in (transcript, undisturbed)]
-        if ends[0] != ends[1]:
-            return f"it ends with {ends[0]}, and undisturbed with {ends[1]}", transcript.error
-        if self._effects is not None:
-            done = [told(self._effects(each)) for each in (transcript, undisturbed)]
-            if done[0] != done[1]:
-                return f"its effects are {done[0]}, and undisturbed {done[1]}", None
-        if self._check is None:
-            return None, None
-        try:
-            verdict = self._check(transcript)
-        except Exception as error:
-            return f"{type(error).__name__}: {error}", error
-        return ("the check returned False" if verdict is False else None), None
+    def _difference(self, transcript: Transcript, undisturbed: Transcript) -> Problem | None:
+        end, expected = _ended(transcript), _ended(undisturbed)
+        if end != expected:
+            says = f"it ends with {end}, and undisturbed with {expected}"
+            return Problem(says, transcript.error)
+        if self._effects is None:
+            return None
+        done, expected = told(self._effects(transcript)), told(self._effects(undisturbed))
+        if done != expected:
+            return Problem(f"its effects are {done}, and undisturbed {expected}")
+        return None
 
 
 class _Process:
@@ -258,40 +250,11 @@ class _Process:
         await self._buried.wait()
 
 
-@contextmanager
-def _silenced() -> Generator[None, None, None]:
-    """Keep the engine from reporting how the dead fare."""
-
-    def nothing(record: logging.LogRecord) -> bool:
-        return False
-
-    logger = logging.getLogger("blazen_anyio")
-    logger.addFilter(nothing)
-    try:
-        yield
-    finally:
-        logger.removeFilter(nothing)
-
-
 def _abandon(store: Store | None) -> None:
     assert isinstance(store, MemoryStore), "the runs of a crash sweep are stored in memory"
     store.abandon()
 
 
 def _ended(transcript: Transcript) -> str:
-    if transcript.error is not None:
-        return f"{type(transcript.error).__name__}: {transcript.error}"
-    return told(transcript.result)
-
-
-def _report(transcript: Transcript, at: int, problem: str) -> str:
-    return "\n".join(
-        [
-            problem,
-            "",
-            f"workflow {transcript.workflow!r}, whose process died before its turn {at}; what the "
-            "last process did:",
-            "",
-            draw(transcript.turns),
-        ]
-    )
+    error = transcript.error
+    return told(transcript.result) if error is None else told_error(error)

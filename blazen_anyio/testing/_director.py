@@ -15,7 +15,6 @@ A simulation that can't go on is ended by cancelling it. One that does not even 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Literal
 
@@ -29,23 +28,21 @@ from ._errors import EndlessError, SimulationError, StuckError
 from ._faults import Fault, Faults
 from ._independence import Footprint
 from ._performing import Stubs
-from ._suspension import is_in, suspension_of
+from ._scopes import is_cancelled_outside
+from ._suspension import awaited_tasks, is_in, suspension_of
+from ._threads import Threads
 from ._transcript import Turn
-from ._virtual_time import Stage
+from ._virtual_time import Stage, Verdict
 
 __all__ = ["Director", "Settings"]
 
 _SLEEPS = asyncio.sleep.__code__
-_THREADS = anyio.to_thread.run_sync.__code__
 
 _FAIR_TURNS = 50
 """How often by default an actor goes on while others could, before it is another's turn."""
 
 _ROUNDS_TO_UNWIND = 100
 """How often everything may wait while a simulation is being abandoned."""
-
-_REAL_PATIENCE = 2.0
-"""Real seconds for which worker threads are waited for before time goes on without them."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,8 +80,7 @@ class Director:
         choices: every choice point.
         turns: who did what, if that is traced.
         footprints: whose turns could have changed places.
-        interrupted: the labels of actors that a cancellation has met.
-        limiters: of the worker threads of the simulation.
+        threads: the worker threads of the simulation.
         error: why the simulation could not go on; ``None`` if it could.
         end: ends the simulation early, by cancelling it.
         on_asyncio: the backend.
@@ -106,14 +102,12 @@ class Director:
         self._last: Actor | None = None
         self._departs = False
         self._chosen_at = 0
-        self._waiting_since: float | None = None
         self._to_park: Callable[[Actor], Generator[Any, Any, None]] | None = None
         self._cancelled: type[BaseException] = BaseException
         self.choices: list[Choice] = []
         self.turns: list[Turn] = []
         self.footprints: list[Footprint] = []
-        self.interrupted: set[str] = set()
-        self.limiters: list[anyio.CapacityLimiter] = []
+        self.threads = Threads()
         self.error: SimulationError | None = None
         self.end: Callable[[], object] | None = None
         self.on_asyncio = False
@@ -126,7 +120,7 @@ class Director:
         self._to_park = the_park(on_asyncio)
         self.on_asyncio = on_asyncio
         self._cancelled = anyio.get_cancelled_exc_class()
-        self.limiters.append(anyio.to_thread.current_default_thread_limiter())
+        self.threads.limiters.append(anyio.to_thread.current_default_thread_limiter())
         self._stage.quiet = self.quiet
 
     def close(self) -> None:
@@ -158,18 +152,36 @@ class Director:
         """Whether a cancellation has overtaken what the actor was woken by.
 
         Trio lets a cancellation win over the end of a sleep that it meets before the sleeper has
-        gone on; anyio's sleep on asyncio does not look. So that both agree, it is made to.
+        gone on, and over the end of a task group of which it has cancelled a task; anyio on asyncio
+        does not look. So that both agree, it is made to.
         """
-        return self.on_asyncio and cancelled_from_outside() and is_in(actor.coroutine, _SLEEPS)
+        if not (self.on_asyncio and cancelled_from_outside()):
+            return False
+        cancelled = any(task.cancelled() for task in actor.tasks)
+        return cancelled or is_in(actor.coroutine, _SLEEPS)
+
+    def sleeps_on(self, actor: Actor) -> bool:
+        """Whether a cancellation does not wake the actor where it is suspended.
+
+        Who waits for tasks is not woken on trio, where that would change nothing. On asyncio it is,
+        and anyio raises the cancellation even if no task has met it.
+        """
+        actor.tasks = ()
+        if not (self.on_asyncio and actor.children):
+            return False
+        tasks = awaited_tasks(actor.coroutine)
+        actor.tasks = tasks or ()
+        return tasks is not None
 
     def enter(self, actor: Actor) -> None:
         """The actor's turn begins."""
         self._parked.pop(actor, None)
         self._acting.append(actor)
-        self._waiting_since = None
+        self.threads.somebody_went_on()
         actor.turns += 1
-        if isinstance(actor.thrown, self._cancelled):
-            self.interrupted.add(actor.label)
+        if isinstance(actor.thrown, self._cancelled) and actor.is_attempt:
+            cancelled = is_cancelled_outside(actor.outer, self.on_asyncio)
+            actor.interrupted = actor.interrupted or cancelled
 
     def leave(self, actor: Actor, ended: BaseException | None, over: bool) -> None:
         """The actor's turn is over; perhaps it is over itself, and with an exception."""
@@ -211,7 +223,7 @@ class Director:
             )
         )
 
-    def quiet(self, due: float | None) -> Literal["go", "jump", "wait"]:
+    def quiet(self, due: float | None) -> Verdict:
         """Nothing is ready: see to it that something is."""
         if self.broken:
             return self._unwind(due)
@@ -219,7 +231,7 @@ class Director:
         if last is not None and last.continues and last in self._parked:
             self._release(last)
             return "go"
-        if self._threads_at_work():
+        if self.threads.are_busy(each for each in self._actors if each not in self._parked):
             return "wait"
         if not self._parked and due is None:
             return self._stuck()
@@ -334,25 +346,12 @@ class Director:
         self._rounds += 1
         if self._rounds > _ROUNDS_TO_UNWIND:
             self.close()
-            raise SimulationError(f"a simulation could not be ended: {', '.join(self.leftover)}")
+            waiting = ", ".join(self.leftover) or "no actor, perhaps for a store's thread"
+            raise SimulationError(f"a simulation could not be ended: it waits for {waiting}")
         if due is not None:
             return "jump"
         self._interrupt()
         return "go"
-
-    def _threads_at_work(self) -> bool:
-        """Whether a worker thread is about to report; real time has to pass then."""
-        if not any(limiter.borrowed_tokens for limiter in self.limiters):
-            return False
-        if not any(self._is_in_thread(actor) for actor in self._actors):
-            return False  # who holds a place for a thread is parked before it has begun
-        now = time.monotonic()
-        if self._waiting_since is None:
-            self._waiting_since = now
-        return now - self._waiting_since < _REAL_PATIENCE
-
-    def _is_in_thread(self, actor: Actor) -> bool:
-        return actor not in self._parked and is_in(actor.coroutine, _THREADS)
 
 
 def _nothing() -> Generator[Any, Any, None]:

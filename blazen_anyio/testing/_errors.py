@@ -75,7 +75,7 @@ class SweepError(AssertionError):
     """Something is left, lost or repeated at one place of a sweep.
 
     Attributes:
-        at: the number of the place, counted from 1.
+        at: the number of the place, counted from 1; 0 if the undisturbed run shows it.
         transcript: of the run that shows it; ``None`` if there is none.
     """
 

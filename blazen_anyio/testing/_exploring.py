@@ -1,32 +1,37 @@
 """Explorations: many orders of one workflow, first the likely ones, and the shortest that fails.
 
-The search goes through schedules (see :mod:`._choosing`) by their price, cheapest first. A run
-follows its schedule and then the defaults; each option that it passed over, after the last entry of
-its schedule, makes another schedule. So each schedule is run exactly once, and when none is left
-within the bound, all orders within it have been tried. What is left of the runs is drawn at random.
+The search goes through schedules (see :mod:`._choosing`) by their price, cheapest first; which ones
+there are follows from the runs, see :mod:`._frontier`. When none is left within the bound, all
+orders within it have been tried. What is left of the runs is drawn at random.
 
-An option is pruned if taking it earlier can't make a difference; see :mod:`._independence`.
+An option is pruned if taking it earlier can't make a difference; see :mod:`._independence`. A run
+that fails its check is cut down: its schedule loses entries for as long as it fails alike.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any
 
 import attrs
 
-from ._choosing import Schedule, Scheduled, Seeded
+from .._numbers import check_count
+from .._workflow import Workflow
+from ._checking import Check, Problem, leftovers, violation
+from ._choosing import Chooser, Schedule, Scheduled, Seeded
 from ._diagram import draw
 from ._errors import ExplorationError, SimulationError
-from ._independence import is_redundant
-from ._simulation import Simulation, told_start
-from ._transcript import Transcript, told
-from ._virtual_time import Stage
+from ._faults import Fault, Faults
+from ._frontier import Frontier
+from ._performing import Stubs
+from ._production import Answers, Resources, Script, Start
+from ._silence import silenced
+from ._simulation import Simulation
+from ._transcript import Transcript, told, told_error
+from ._virtual_time import Backend, Stage, run_on
 
-__all__ = ["Check", "Exploration", "Explorer"]
-
-Check = Callable[[Transcript], object]
-"""States what must always hold: raises, or returns ``False``, if it does not."""
+__all__ = ["Exploration", "explore"]
 
 _RUNS_TO_SHORTEN = 300
 
@@ -50,58 +55,83 @@ class Exploration:
     everything: bool
 
 
-@attrs.frozen
-class _Plan:
-    """A schedule to try: what it says, where it ends, and its price."""
+def explore(
+    workflow: Workflow[Any] | Callable[[], Workflow[Any]],
+    start: Start,
+    check: Check,
+    *,
+    max_runs: int = 1000,
+    bound: int | None = 2,
+    seed: int = 0,
+    pure: Collection[str] = (),
+    faults: Faults | Iterable[Fault] = (),
+    steps: Stubs | Callable[[], Stubs] | None = None,
+    resources: Resources | Callable[[], Resources] | None = None,
+    human: Answers | None = None,
+    script: Script | None = None,
+    lateness: float = 1.0,
+    max_turns: int = 10_000,
+    backend: Backend = "asyncio",
+) -> Exploration:
+    """Run a workflow in many orders, and find one that fails a check.
 
-    schedule: Schedule
-    ends: int
-    price: int
+    Up to half of the runs try the orders one by one, cheapest first: which of the steps that are
+    ready goes on after another has had to stop is free; to interrupt one, to let time pass while
+    somebody is ready, and a fault of ``Faults.any(...)`` cost 1 each, and a run may cost as much as
+    ``bound``. The rest of the runs is drawn. A run in which everything waits for ever, or that
+    leaves a task behind, fails whatever the check says.
+
+    Args:
+        workflow: the workflow, or a function that makes it; see :func:`simulate`.
+        start: what starts a run.
+        check: is given the transcript of each run; raises, or returns ``False``, if something does
+            not hold that always must. Without result a run's ``transcript.error`` says why.
+        max_runs: how many runs to make at most.
+        bound: what a run that is not drawn may cost; ``None`` to try all orders there are, and draw
+            none.
+        seed: where to begin to draw.
+        pure: the names of steps that touch nothing but their event and what they return. Orders
+            that differ only in these are tried once.
+        faults, steps, resources, human, script, lateness, max_turns, backend: as for
+            :func:`simulate`.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ExplorationError: a run fails. The message shows the shortest schedule that does, and the
+            line that repeats it; it is raised from what the check has raised.
+        TypeError: something does not fit, as for :func:`simulate`; or ``check`` is async.
+        ValueError: ``max_runs`` or ``bound`` is out of range.
+        SimulationError: a simulation can't be brought to an end.
+        ValueError: a stub, a fault or ``pure=`` names a step that there is not.
+
+    Example::
+
+        explore(bank, Transfer(10), lambda transcript: transcript.state["balance"] == 0)
+    """
+    check_count("max_runs=", max_runs)
+    if bound is not None:
+        check_count("bound=", bound, least=0)
+    simulation = Simulation(
+        workflow=workflow,
+        start=start,
+        faults=faults,
+        steps=steps,
+        resources=resources,
+        human=human,
+        script=script,
+        lateness=lateness,
+        max_turns=max_turns,
+        pure=frozenset(pure),
+    )
+    explorer = _Explorer(simulation, check, seed)
+    stage = Stage()
+    with silenced():
+        return run_on(backend, stage, lambda: explorer.explore(stage, max_runs, bound))
 
 
-class _Frontier:
-    """The schedules that are to be tried, cheapest first, shortest first."""
-
-    def __init__(self, bound: int | None, room: int) -> None:
-        self._bound = bound
-        self._room = room
-        self._plans: dict[int, deque[_Plan]] = {0: deque([_Plan({}, 0, 0)])}
-        self._count = 1
-        self.pruned = 0
-        self.beyond = False
-        self.overflown = False
-
-    def __bool__(self) -> bool:
-        return self._count > 0
-
-    def pop(self) -> _Plan:
-        price = min(price for price, plans in self._plans.items() if plans)
-        self._count -= 1
-        return self._plans[price].popleft()
-
-    def extend(self, plan: _Plan, transcript: Transcript) -> None:
-        """Add what the run of a plan has passed over."""
-        for number, choice in enumerate(transcript.choices[plan.ends :], plan.ends):
-            for place, option in enumerate(choice.options):
-                if place == choice.chosen:
-                    continue
-                if is_redundant(transcript.footprints, number, option):
-                    self.pruned += 1
-                    continue
-                price = plan.price + choice.prices[place]
-                if self._bound is not None and price > self._bound:
-                    self.beyond = True
-                elif self._count >= self._room:
-                    self.overflown = True
-                else:
-                    schedule = {**plan.schedule, number: option}
-                    self._plans.setdefault(price, deque()).append(
-                        _Plan(schedule, number + 1, price)
-                    )
-                    self._count += 1
-
-
-class Explorer:
+class _Explorer:
     """Explores the orders of a simulation.
 
     Args:
@@ -123,7 +153,7 @@ class Explorer:
             ExplorationError: a run fails the check.
         """
         share = max_runs if bound is None else (max_runs + 1) // 2
-        frontier = _Frontier(bound, max_runs)
+        frontier = Frontier(bound, max_runs)
         orders = 0
         while frontier and orders < share:
             plan = frontier.pop()
@@ -141,50 +171,38 @@ class Explorer:
         yield from range(self._seed, self._seed + count)
 
     async def _run(
-        self, stage: Stage, seed: int, chooser: Scheduled | Seeded, *, traced: bool = False
+        self, stage: Stage, seed: int, chooser: Chooser, *, traced: bool = False
     ) -> Transcript:
         self._runs += 1
         return await self._simulation.run(stage, chooser, seed=seed, traced=traced)
 
-    def failure(self, transcript: Transcript) -> Exception | None:
-        """Why a run fails; ``None`` if it does not."""
+    def _problem(self, transcript: Transcript) -> Problem | None:
         if isinstance(transcript.error, SimulationError):
-            return transcript.error
-        if transcript.leftover:
-            return AssertionError(f"tasks are left: {', '.join(transcript.leftover)}")
-        try:
-            verdict = self._check(transcript)
-        except Exception as error:
-            return error
-        return AssertionError("the check returned False") if verdict is False else None
+            return Problem.of(transcript.error)
+        return leftovers(transcript) or violation(self._check, transcript)
 
     async def _judge(self, stage: Stage, transcript: Transcript) -> None:
-        failure = self.failure(transcript)
-        if failure is None:
+        problem = self._problem(transcript)
+        if problem is None:
             return
         found = self._runs
-        shortest = await self._shorten(stage, transcript, type(failure))
+        shortest = await self._shorten(stage, transcript, problem)
         traced = await self._run(stage, shortest.seed, Scheduled(shortest.schedule), traced=True)
-        failure = self.failure(traced) or failure
-        raise ExplorationError(
-            _report(self._simulation, traced, failure, found), traced, found
-        ) from failure
+        problem = self._problem(traced) or problem
+        report = _report(self._simulation, traced, problem, found)
+        raise ExplorationError(report, traced, found) from problem.cause
 
-    async def _shorten(
-        self, stage: Stage, failing: Transcript, kind: type[Exception]
-    ) -> Transcript:
+    async def _shorten(self, stage: Stage, failing: Transcript, problem: Problem) -> Transcript:
         """Leave out of the schedule what the failure does not need."""
         best, left, size = failing, _RUNS_TO_SHORTEN, len(failing.schedule)
         while left > 0 and best.schedule:
             size = min(size, len(best.schedule))
             shorter = None
-            for schedule in _without(best.schedule, size):
+            for schedule in itertools.islice(_without(best.schedule, size), left):
                 left -= 1
                 tried = await self._run(stage, best.seed, Scheduled(schedule))
-                if type(self.failure(tried)) is kind and _is_shorter(tried, best):
+                if _is_shorter(tried, best) and _are_alike(self._problem(tried), problem):
                     shorter = tried
-                    break
-                if left <= 0:
                     break
             if shorter is not None:
                 best = shorter
@@ -207,18 +225,21 @@ def _is_shorter(tried: Transcript, best: Transcript) -> bool:
     return (len(tried.schedule), len(tried.choices)) < (len(best.schedule), len(best.choices))
 
 
-def _report(simulation: Simulation, transcript: Transcript, failure: Exception, run: int) -> str:
-    said = type(failure).__name__ + (f": {failure}" if str(failure) else "")
+def _are_alike(problem: Problem | None, other: Problem) -> bool:
+    return problem is not None and type(problem.cause) is type(other.cause)
+
+
+def _report(simulation: Simulation, transcript: Transcript, problem: Problem, run: int) -> str:
     count = len(transcript.schedule)
     departures = f"{count} departure{'' if count == 1 else 's'} from the default order"
     if transcript.error is None:
         outcome = f"result: {told(transcript.result)}"
     else:
-        outcome = f"error: {type(transcript.error).__name__}: {transcript.error}"
+        outcome = f"error: {told_error(transcript.error)}"
     schedule = dict(sorted(transcript.schedule.items()))
     return "\n".join(
         [
-            said,
+            problem.says,
             "",
             f"workflow {transcript.workflow!r} fails its check in run {run}; the shortest schedule "
             f"found, {departures}:",
@@ -227,7 +248,12 @@ def _report(simulation: Simulation, transcript: Transcript, failure: Exception, 
             "",
             outcome,
             "repeat it, with the same keyword arguments, by:",
-            f"    simulate(workflow, {told_start(simulation.start)}, seed={transcript.seed}, "
+            f"    simulate(workflow, {_told_start(simulation.start)}, seed={transcript.seed}, "
             f"schedule={schedule!r})",
         ]
     )
+
+
+def _told_start(start: Start) -> str:
+    """What starts a run, as one would write it."""
+    return told(dict(start)) if isinstance(start, Mapping) else told(start)

@@ -35,13 +35,15 @@ class InjectedError(Exception):
 
 
 def _check_on(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is not None:
-        check_count(f"{type(instance).__name__}(on=...)", value)
+    check_count(f"{type(instance).__name__}(on=...)", value)
 
 
 def _check_seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is not None:
-        check_seconds(f"{type(instance).__name__}({attribute.name}=...)", value)
+    check_seconds(f"{type(instance).__name__}({attribute.name}=...)", value)
+
+
+_may_be_on = attrs.validators.optional(_check_on)
+_may_be_seconds = attrs.validators.optional(_check_seconds)
 
 
 @attrs.frozen
@@ -55,7 +57,7 @@ class StepFault:
     """
 
     step: str
-    on: int | None = attrs.field(default=None, validator=_check_on, kw_only=True)
+    on: int | None = attrs.field(default=None, validator=_may_be_on, kw_only=True)
 
     def strikes(self, names: Sequence[str], number: int) -> bool:
         """Whether it strikes the ``number``-th attempt of the step with these names."""
@@ -109,7 +111,7 @@ class Late(StepFault):
         seconds: of virtual time; by default one more than the step's timeout.
     """
 
-    seconds: float | None = attrs.field(default=None, validator=_check_seconds)
+    seconds: float | None = attrs.field(default=None, validator=_may_be_seconds)
 
     def __str__(self) -> str:
         return "returns late"
@@ -134,18 +136,22 @@ class Human:
         on: which request, counted over the run from 1; ``None`` for every one.
         late: seconds of virtual time before the answer comes.
         twice: the answer comes a second time.
-        wrong: answers this instead; give it a tuple of one to have ``None``.
+        wrong: answers this instead; by default the answer is the right one.
     """
 
-    on: int | None = attrs.field(default=None, validator=_check_on, kw_only=True)
+    on: int | None = attrs.field(default=None, validator=_may_be_on, kw_only=True)
     late: float = attrs.field(default=0.0, validator=_check_seconds, kw_only=True)
     twice: bool = attrs.field(default=False, kw_only=True)
-    wrong: Any = attrs.field(default=None, kw_only=True)
+    wrong: Any = attrs.field(factory=lambda: attrs.NOTHING, kw_only=True)
+
+    def strikes(self, number: int) -> bool:
+        """Whether it strikes the answer to the ``number``-th request."""
+        return self.on in (None, number)
 
     def __str__(self) -> str:
         told = [f"late by {self.late:g} s"] if self.late else []
         told += ["twice"] if self.twice else []
-        told += ["wrongly"] if self.wrong is not None else []
+        told += ["wrongly"] if self.wrong is not attrs.NOTHING else []
         return f"answers {' and '.join(told) or 'as ever'}"
 
 
@@ -176,19 +182,34 @@ class StoreFails:
 Fault = StepFault | Human | ClockJump | StoreFails
 
 
+def _check_drawable(instance: object, attribute: object, faults: tuple[object, ...]) -> None:
+    for fault in faults:
+        if not isinstance(fault, (StepFault, Human)):
+            raise TypeError(f"{fault!r} can't be drawn; what is certain goes into faults=[...]")
+
+
+def _check_rate(instance: object, attribute: object, rate: object) -> None:
+    if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+        raise ValueError(f"rate= is a number from 0 to 1, not {rate!r}")
+
+
+def _check_most(instance: object, attribute: object, most: object) -> None:
+    check_count("most=", most, least=0)
+
+
 @attrs.frozen
 class Faults:
-    """Faults that may strike.
+    """Faults that may strike; see :meth:`any`.
 
     Attributes:
         faults: what may happen.
-        rate: how likely each is, where it may strike.
+        rate: how likely it is that one strikes where some may.
         most: how many strike in one run at most.
     """
 
-    faults: tuple[Fault, ...]
-    rate: float = 0.1
-    most: int = 3
+    faults: tuple[Fault, ...] = attrs.field(validator=_check_drawable)
+    rate: float = attrs.field(default=0.1, validator=_check_rate)
+    most: int = attrs.field(default=3, validator=_check_most)
 
     @classmethod
     def any(cls, *faults: Fault, rate: float = 0.1, most: int = 3) -> Faults:
@@ -197,32 +218,35 @@ class Faults:
         Args:
             faults: of steps and of humans; a jumping clock and a failing store are certain or not
                 at all.
-            rate: how likely each is where it may strike, from 0 to 1.
+            rate: how likely it is that one of those strikes that may, from 0 to 1.
             most: how many strike in one run at most.
 
         Raises:
             TypeError: one of ``faults`` can't be drawn.
-            ValueError: ``rate`` is none.
+            ValueError: ``rate`` or ``most`` is out of range.
 
         Example::
 
             explore(shop, order, check, faults=Faults.any(Raise("charge"), Duplicate("charge")))
         """
-        for fault in faults:
-            if not isinstance(fault, (StepFault, Human)):
-                raise TypeError(f"{fault!r} can't be drawn; put it in a list of its own")
-        if not 0 <= rate <= 1:
-            raise ValueError(f"rate= is a number from 0 to 1, not {rate!r}")
-        check_count("most=", most, least=0)
         return cls(faults, rate, most)
 
 
-def split(faults: Faults | Iterable[Fault]) -> tuple[tuple[Fault, ...], Faults]:
-    """The faults that are certain, and those that may be drawn."""
+def settled(faults: Faults | Iterable[Fault]) -> Faults | tuple[Fault, ...]:
+    """Faults as a simulation keeps them.
+
+    Raises:
+        TypeError: something among them is no fault.
+    """
     if isinstance(faults, Faults):
-        return (), faults
+        return faults
     certain = tuple(faults)
     for fault in certain:
         if not isinstance(fault, (StepFault, Human, ClockJump, StoreFails)):
             raise TypeError(f"faults= takes faults, not {fault!r}")
-    return certain, Faults(())
+    return certain
+
+
+def split(faults: Faults | tuple[Fault, ...]) -> tuple[tuple[Fault, ...], Faults]:
+    """The faults that are certain, and those that may be drawn."""
+    return ((), faults) if isinstance(faults, Faults) else (faults, Faults(()))

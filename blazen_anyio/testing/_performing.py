@@ -59,9 +59,9 @@ class Attempt:
         return await self.runner.attempts.run_body(body, delivery, context)
 
     async def _run_stub(self, stub: object, context: Context | None) -> Any:
+        given: Any = stub
         if isinstance(stub, BaseException):
             raise stub
-        given: Any = stub
         if isinstance(stub, type) and issubclass(stub, BaseException):
             raise stub
         if not callable(given):
@@ -98,10 +98,10 @@ def _call(stub: Callable[..., Any], attempt: Attempt, context: Context | None) -
     else:
         arguments = [delivery.events]
     wanted = attempt.body.step.parameters.context
-    if context is not None and {wanted, "ctx", "context"} & set(_parameters(stub)):
-        name = next(name for name in _parameters(stub) if name in (wanted, "ctx", "context"))
-        return stub(*arguments, **{name: context})
-    return stub(*arguments)
+    names = [each for each in _parameters(stub) if each in (wanted, "ctx", "context")]
+    if context is None or not names:
+        return stub(*arguments)
+    return stub(*arguments, **{names[0]: context})
 
 
 def _parameters(stub: Callable[..., Any]) -> tuple[str, ...]:

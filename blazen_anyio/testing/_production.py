@@ -10,34 +10,44 @@ import asyncio
 import copy
 import inspect
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 from anyio.lowlevel import checkpoint
 
 from .._events import Event, InputRequestEvent
-from .._exceptions import RunCancelledError, RunSuspendedError, UnknownRequestError
-from .._run import Durability, Run
+from .._exceptions import (
+    NoHandlerError,
+    RunCancelledError,
+    RunSuspendedError,
+    UnknownRequestError,
+)
+from .._run import Run
 from .._store import Store
 from .._workflow import Workflow
 from ._choosing import Chooser
 from ._conductor import Conductor
 from ._director import Settings
 from ._errors import SimulationError
-from ._faults import ClockJump, Fault, Faults, Human, StoreFails, split
+from ._faults import ClockJump, StoreFails, split
 from ._performing import Stubs
 from ._staged_store import StagedStore
 from ._transcript import SimulationStatus, Transcript
 from ._virtual_time import Stage
+
+if TYPE_CHECKING:
+    from ._simulation import Simulation
 
 __all__ = ["Answers", "Production", "Resources", "Script", "Start", "World", "first_event"]
 
 Start = Event | Mapping[str, Any] | None
 """What starts a run: an event, the fields of the start event, or nothing."""
 
-_TURNS_TO_CLEAR = 5
+_CHECKPOINTS_TO_CLEAR = 5
+"""How often what is left behind gets to run while it is being ended."""
 
 Resources = Mapping[Callable[..., object], object]
 Script = Callable[[Run[Any]], Awaitable[object]]
@@ -46,34 +56,22 @@ Answers = Callable[[InputRequestEvent], Any]
 
 @attrs.frozen(kw_only=True)
 class World:
-    """What a run is played in.
+    """What a run is played in, made afresh for it.
 
     Attributes:
+        simulation: what is simulated.
         workflow: the workflow.
-        start: what starts the run.
         stubs: what to do instead of bodies, by step.
         resources: what to use instead of resources, by opener.
         store: keeps the run; ``None`` for nothing.
-        durability: of a stored run.
-        faults: what goes wrong.
-        human: answers requests.
-        script: what the outside does.
-        lateness, max_turns, pure: as for :class:`Settings`.
         entered: the store, once a first production has opened it.
     """
 
+    simulation: Simulation
     workflow: Workflow[Any]
-    start: Start
     stubs: Stubs
     resources: Resources
     store: Store | None
-    durability: Durability
-    faults: Faults | Iterable[Fault]
-    human: Answers | None
-    script: Script | None
-    lateness: float
-    max_turns: int
-    pure: frozenset[str]
     entered: list[Store] = attrs.field(factory=list[Store])
 
 
@@ -81,9 +79,12 @@ def first_event(workflow: Workflow[Any], start: Start) -> Event:
     """The event that starts a run.
 
     Raises:
-        TypeError: ``start`` does not fit the workflow.
+        TypeError: ``start`` does not fit the workflow, or that is none.
         NoHandlerError: no step accepts it.
     """
+    thing: object = workflow
+    if not isinstance(thing, Workflow):
+        raise TypeError(f"a Workflow is wanted, not {thing!r}")
     if isinstance(start, Mapping):
         return workflow._launcher.first_event(None, start)
     return workflow._launcher.first_event(start, {})
@@ -111,15 +112,16 @@ class Production:
         self._seed = seed
         self._run_id = f"simulation-{seed}"
         self._cancelled = False
-        self._certain, drawn = split(world.faults)
+        simulation = world.simulation
+        self._certain, drawn = split(simulation.faults)
         settings = Settings(
             stubs=world.stubs,
             certain=self._certain,
             drawn=drawn,
-            lateness=world.lateness,
-            max_turns=world.max_turns,
+            lateness=simulation.lateness,
+            max_turns=simulation.max_turns,
             traced=traced,
-            pure=world.pure,
+            pure=simulation.pure,
         )
         self.conductor = Conductor(stage, chooser, settings, self._run_id)
         self._workflow = self._cast()
@@ -142,22 +144,23 @@ class Production:
         """Run from curtain to curtain, and tell what happened.
 
         Raises:
+            TypeError: what the run is given does not fit the workflow.
+            NoHandlerError: no step accepts what is to start it.
             SimulationError: the run does not even end when it is cancelled.
         """
         conductor = self.conductor
         conductor.open(anyio.get_cancelled_exc_class() is asyncio.CancelledError)
-        before = random.getstate()
-        random.seed(self._seed)
         result, error = None, None
         try:
-            with anyio.CancelScope() as scope:
+            with _seeded_random(self._seed), anyio.CancelScope() as scope:
                 conductor.end = scope.cancel
                 result = await self._around()
             self._cancelled = scope.cancelled_caught
         except Exception as raised:
+            if conductor.runner is None and isinstance(raised, (TypeError, NoHandlerError)):
+                raise  # a mistake of who simulates; nothing has happened that could be told
             error = raised
         finally:
-            random.setstate(before)
             leftover, broken = conductor.leftover, conductor.broken
             if leftover and not broken:
                 await self._clear()
@@ -214,30 +217,30 @@ class Production:
 
     async def _act(self, store: Store | None) -> Any:
         """The run and what the outside does to it."""
-        world = self._world
+        world, simulation = self._world, self._world.simulation
         run = self._workflow.start(
-            first_event(self._workflow, world.start),
+            first_event(self._workflow, simulation.start),
             run_id=self._run_id,
             store=store,
-            durability=world.durability,
+            durability=simulation.durability,
             resources=world.resources,
             input_handler=self._human(),
         )
         async with run:
-            if world.script is not None:
-                await self.conductor.conduct("script", _awaited(world.script(run)))
+            if simulation.script is not None:
+                await self.conductor.conduct("script", _awaited(simulation.script(run)))
         return await run.result()
 
     async def _clear(self) -> None:
         """Get rid of tasks that the workflow has left behind."""
         self.conductor.abandon()
-        for _ in range(_TURNS_TO_CLEAR):
+        for _ in range(_CHECKPOINTS_TO_CLEAR):
             await checkpoint()
 
     # ---- humans --------------------------------------------------------------------------------
 
     def _human(self) -> Callable[[InputRequestEvent], Awaitable[Any]] | None:
-        answers = self._world.human or self._workflow._launcher.options.input_handler
+        answers = self._world.simulation.human or self._workflow._launcher.options.input_handler
         if answers is None:
             return None
 
@@ -249,7 +252,7 @@ class Production:
             if inspect.isawaitable(answer):
                 answer = await answer
             for fault in faults:
-                answer = _wrong(fault, answer)
+                answer = answer if fault.wrong is attrs.NOTHING else fault.wrong
             if any(fault.twice for fault in faults):
                 self._answer_ahead(request, answer)
             return answer
@@ -303,6 +306,17 @@ class Production:
         return "suspended" if isinstance(error, RunSuspendedError) else "failed"
 
 
+@contextmanager
+def _seeded_random(seed: int) -> Generator[None, None, None]:
+    """Seed the module ``random``, which the user's code may use, and give its state back."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
 class _Jitter:
     """Random numbers of a seed, seeded when the first is drawn: most runs want none."""
 
@@ -314,13 +328,6 @@ class _Jitter:
         if self._random is None:
             self._random = random.Random(f"jitter {self._seed}")
         return self._random.random()
-
-
-def _wrong(fault: Human, answer: Any) -> Any:
-    if fault.wrong is None:
-        return answer
-    wrong: Any = fault.wrong
-    return cast("Any", wrong[0]) if isinstance(wrong, tuple) else wrong
 
 
 async def _awaited(awaitable: Awaitable[object]) -> object:

@@ -1,6 +1,6 @@
 """Whole random workflows, each with the one result that all of its runs must have.
 
-A workflow is a chain of stages of several shapes (see :mod:`._stages`). Each stage turns a number
+A workflow is a chain of stages of several shapes (see :mod:`._shapes`). Each stage turns a number
 into a number, whatever the order of its steps and however often an attempt has to be repeated. So
 every run of it, simulated or real, stored or not, disturbed or not, has the same result; authors of
 stores and of other edges of the engine can use that, too.
@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
 from .._events import Event, InputRequestEvent, StopEvent
 from .._retry import Retry
 from .._workflow import Workflow
-from ._stages import SHAPES, Building, In, make_step
+from ._building import MOST_STAGES, Building, Choose, In, make_step
+from ._shapes import SHAPES
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -26,14 +27,7 @@ __all__ = ["RandomWorkflow", "random_workflow", "workflows"]
 
 T = TypeVar("T")
 
-_MOST_STAGES = 3
 _MOST_ATTEMPTS = 8
-
-
-class Choose(Protocol):
-    """Chooses one of several things."""
-
-    def __call__(self, options: Sequence[T], /) -> T: ...
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +85,7 @@ def workflows() -> SearchStrategy[RandomWorkflow]:
 
 
 def _build(choose: Choose) -> RandomWorkflow:
-    count = choose(range(1, _MOST_STAGES + 1))
+    count = choose(range(1, MOST_STAGES + 1))
     shapes = [choose(SHAPES) for _ in range(count)]
     building = Building(choose)
     number = first = choose(range(4))

@@ -3,14 +3,17 @@
 A recording is plain JSON with a version. It holds the facts of a run by kind, step, event type and
 attempt, in order; no times, no events and no results. A simulation's recording also holds its seed
 and schedule, and is repeated exactly. A recording of a real run is followed as far as possible: the
-step that ended next in the recording goes first.
+step that ended next in the recording goes first. When an attempt began is not compared then: it
+depends on how the event loop has scheduled the engine's own tasks.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +22,7 @@ import attrs
 from .._machine import Fact
 from .._run import Run
 from .._workflow import Workflow
-from ._choosing import Chooser, Scheduled
+from ._choosing import Scheduled
 from ._conductor import Conductor
 from ._driving import DrivenRun
 from ._errors import ReplayError
@@ -37,6 +40,7 @@ _VERSION = 1
 _LARGEST = 100_000_000
 _FACTS_AROUND = 5
 
+_BEGIN = "step_started"
 _ENDS = ("step_completed", "step_failed", "step_timed_out", "step_cancelled")
 
 
@@ -76,47 +80,48 @@ class _Recording:
     facts: tuple[_Recorded, ...]
 
 
-def record(
-    run: Run[Any] | Transcript | DrivenRun, path: str | os.PathLike[str], *, workflow: str = ""
-) -> None:
+def record(run: Run[Any] | Transcript | DrivenRun, path: str | os.PathLike[str]) -> None:
     """Write down what happened in a run.
 
     Args:
         run: the handle of a run, a simulation's transcript, or a run that was driven by hand.
         path: where to; a file that is there is overwritten.
-        workflow: the name of the workflow, to be noted for readers; a transcript knows its own.
 
     Raises:
         ValueError: the run's history has forgotten facts; ``Workflow(history=None)`` keeps all.
         OSError: the file can't be written.
     """
-    facts: Sequence[Fact | SimulatedFact]
-    seed, schedule = None, {}
-    if isinstance(run, Transcript):
-        facts, seed, schedule, workflow = run.facts, run.seed, dict(run.schedule), run.workflow
-    elif isinstance(run, DrivenRun):
-        facts = run.facts
-    else:
-        facts = run.history
-        if run.history.dropped:
-            raise ValueError(
-                f"the history of run {run.run_id!r} has forgotten {run.history.dropped} facts; "
-                "record a workflow that is made with history=None"
-            )
+    recording = _recording_of(run)
     content = {
         "format": _FORMAT,
         "version": _VERSION,
-        "workflow": workflow,
-        "seed": seed,
-        "schedule": {str(number): what for number, what in sorted(schedule.items())},
-        "facts": [attrs.asdict(_recorded(fact)) for fact in facts],
+        "workflow": recording.workflow,
+        "seed": recording.seed,
+        "schedule": {str(number): what for number, what in sorted(recording.schedule.items())},
+        "facts": [attrs.asdict(fact) for fact in recording.facts],
     }
     Path(path).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _recorded(fact: Fact | SimulatedFact) -> _Recorded:
-    run = fact.run if isinstance(fact, SimulatedFact) else ""
-    return _Recorded(fact.kind, fact.step, fact.event_type, fact.attempt, run)
+def _recording_of(run: Run[Any] | Transcript | DrivenRun) -> _Recording:
+    if isinstance(run, Transcript):
+        return _Recording(run.workflow, run.seed, dict(run.schedule), _recorded(run.facts))
+    if isinstance(run, DrivenRun):
+        return _Recording(run.workflow, None, {}, _recorded(run.facts))
+    if run.history.dropped:
+        raise ValueError(
+            f"the history of run {run.run_id!r} has forgotten {run.history.dropped} facts; "
+            "record a workflow that is made with history=None"
+        )
+    return _Recording(run._runner.machine.plan.name, None, {}, _recorded(run.history))
+
+
+def _recorded(facts: Iterable[Fact | SimulatedFact]) -> tuple[_Recorded, ...]:
+    recorded: list[_Recorded] = []
+    for fact in facts:
+        run = fact.run if isinstance(fact, SimulatedFact) else ""
+        recorded.append(_Recorded(fact.kind, fact.step, fact.event_type, fact.attempt, run))
+    return tuple(recorded)
 
 
 def replay(
@@ -124,7 +129,7 @@ def replay(
     path: str | os.PathLike[str],
     start: Start = None,
     *,
-    faults: Faults | Sequence[Fault] = (),
+    faults: Faults | Iterable[Fault] = (),
     steps: Stubs | Callable[[], Stubs] | None = None,
     resources: Resources | Callable[[], Resources] | None = None,
     human: Answers | None = None,
@@ -159,20 +164,17 @@ def replay(
         script=script,
     )
     stage = Stage()
-    chooser: Chooser
     if recording.seed is None:
-        chooser = following = _Following(recording.facts)
-        transcript = run_on(
-            backend,
-            stage,
-            lambda: simulation.run(stage, chooser, seed=0, at_turn=following.look),
-        )
-        happened = [fact for fact in transcript.facts if not fact.run]
+        following = _Following(recording.facts)
+        play = partial(simulation.run, stage, following, seed=0, at_turn=following.look)
     else:
-        seed, chooser = recording.seed, Scheduled(recording.schedule)
-        transcript = run_on(backend, stage, lambda: simulation.run(stage, chooser, seed=seed))
-        happened = list(transcript.facts)
-    _compare(recording.facts, [_recorded(fact) for fact in happened])
+        chooser = Scheduled(recording.schedule)
+        play = partial(simulation.run, stage, chooser, seed=recording.seed)
+    transcript = run_on(backend, stage, play)
+    facts = _recorded(transcript.facts)
+    if recording.seed is None:
+        facts = tuple(fact for fact in facts if not fact.run)  # a real run's history has no others
+    _compare(recording.facts, facts, begins=recording.seed is not None)
     return transcript
 
 
@@ -197,20 +199,34 @@ class _Following:
         return default
 
 
-def _compare(recorded: Sequence[_Recorded], happened: Sequence[_Recorded]) -> None:
-    for number in range(max(len(recorded), len(happened))):
-        was = recorded[number] if number < len(recorded) else None
-        now = happened[number] if number < len(happened) else None
-        if was == now:
-            continue
-        before = [f"    {fact}" for fact in recorded[max(0, number - _FACTS_AROUND) : number]]
-        lines = [
-            f"fact {number} differs from the recording:",
-            *before,
-            f"  - {was or 'the end of the recording'}",
-            f"  + {now or 'the end of the run'}",
-        ]
-        raise ReplayError("\n".join(lines), number)
+def _compare(recorded: Sequence[_Recorded], happened: Sequence[_Recorded], *, begins: bool) -> None:
+    """Find the first fact that differs.
+
+    Args:
+        recorded, happened: the facts.
+        begins: whether to compare when attempts began.
+
+    Raises:
+        ReplayError: there is one.
+    """
+    before = [number for number, fact in enumerate(recorded) if begins or fact.kind != _BEGIN]
+    now = [fact for fact in happened if begins or fact.kind != _BEGIN]
+    for number, fact in itertools.zip_longest(before, now):
+        if number is None or recorded[number] != fact:
+            raise _difference(recorded, len(recorded) if number is None else number, fact)
+
+
+def _difference(
+    recorded: Sequence[_Recorded], number: int, happened: _Recorded | None
+) -> ReplayError:
+    was = recorded[number] if number < len(recorded) else None
+    lines = [
+        f"fact {number} differs from the recording:",
+        *(f"    {fact}" for fact in recorded[max(0, number - _FACTS_AROUND) : number]),
+        f"  - {was or 'the end of the recording'}",
+        f"  + {happened or 'the end of the run'}",
+    ]
+    return ReplayError("\n".join(lines), number)
 
 
 # ---- reading ---------------------------------------------------------------------------------

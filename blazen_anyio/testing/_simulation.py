@@ -7,7 +7,7 @@ built on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -17,16 +17,22 @@ from .._store import Store
 from .._workflow import Workflow
 from ._choosing import Chooser, Schedule, Scheduled, Seeded
 from ._conductor import Conductor
-from ._faults import Fault, Faults
+from ._faults import Fault, Faults, settled
+from ._names import check_names
 from ._performing import Stubs
 from ._production import Answers, Production, Resources, Script, Start, World
-from ._transcript import Transcript, told
+from ._transcript import Transcript
 from ._virtual_time import Backend, Stage, run_on
 
-__all__ = ["AtTurn", "Simulation", "simulate", "told_start"]
+__all__ = ["AtTurn", "Simulation", "simulate"]
 
 AtTurn = Callable[[Conductor, int], object]
 """Called before each turn with its number, from 1."""
+
+
+def _check_store(instance: object, attribute: object, store: Any) -> None:
+    if store is not None and not callable(store):
+        raise TypeError(f"store= takes what makes a store, such as MemoryStore, not {store!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -50,36 +56,36 @@ class Simulation:
 
     workflow: Workflow[Any] | Callable[[], Workflow[Any]]
     start: Start = None
-    faults: Faults | Iterable[Fault] = ()
+    faults: Faults | tuple[Fault, ...] = attrs.field(default=(), converter=settled)
     steps: Stubs | Callable[[], Stubs] | None = None
     resources: Resources | Callable[[], Resources] | None = None
     human: Answers | None = None
     script: Script | None = None
-    store: Callable[[], Store] | None = None
+    store: Callable[[], Store] | None = attrs.field(default=None, validator=_check_store)
     durability: Durability = "sync"
     lateness: float = 1.0
     max_turns: int = 100_000
     pure: frozenset[str] = frozenset()
 
     def world(self) -> World:
-        """Make what one run is played in."""
+        """Make what one run is played in.
+
+        Raises:
+            TypeError: there is no workflow.
+            ValueError: a stub or a fault is of a step that there is not.
+        """
         workflow: Any = _made(self.workflow)
         if not _is_workflow(workflow):
             raise TypeError(f"a simulation is of a Workflow, not of {workflow!r}")
-        return World(
+        world = World(
+            simulation=self,
             workflow=workflow,
-            start=self.start,
             stubs=_made(self.steps) or {},
             resources=_made(self.resources) or {},
             store=_made(self.store),
-            durability=self.durability,
-            faults=self.faults,
-            human=self.human,
-            script=self.script,
-            lateness=self.lateness,
-            max_turns=self.max_turns,
-            pure=self.pure,
         )
+        check_names(world)
+        return world
 
     async def run(
         self,
@@ -105,11 +111,6 @@ class Simulation:
         if at_turn is not None:
             conductor.at_turn = lambda number: at_turn(conductor, number)
         return await production.play()
-
-
-def told_start(start: Start) -> str:
-    """What starts a run, as one would write it."""
-    return told(dict(start)) if isinstance(start, Mapping) else told(start)
 
 
 def _is_workflow(thing: object) -> bool:
@@ -166,7 +167,10 @@ def simulate(
         What happened, whether the run completed or not.
 
     Raises:
-        TypeError: ``start`` does not fit the workflow.
+        TypeError: ``start`` or ``resources`` do not fit the workflow, or ``faults`` are none.
+        NoHandlerError: no step accepts ``start``.
+        ValueError: there is no such backend.
+        RuntimeError: an event loop runs already in this thread.
         SimulationError: the simulation can't be brought to an end.
 
     Example::

@@ -14,9 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from .._events import Event, StopEvent
 from .._workflow import Workflow
-from ._driving import DrivenRun, Invocation, drive
+from ._driver import Invocation
+from ._driving import DrivenRun, drive
+from ._event_strategies import events, plain_values
 from ._faults import InjectedError
-from ._strategies import events, outcomes, plain_values, starts
+from ._workflow_strategies import returns, starts
 
 __all__ = ["WorkflowStateMachine"]
 
@@ -57,7 +59,7 @@ class WorkflowStateMachine(RuleBasedStateMachine):
 
     def returns(self, invocation: Invocation) -> st.SearchStrategy[Any]:
         """What a step may return; by default what it declares."""
-        return outcomes(self.workflow, invocation.step)
+        return returns(self.workflow, invocation.step)
 
     def errors(self, invocation: Invocation) -> st.SearchStrategy[BaseException]:
         """What a step may raise."""
@@ -77,7 +79,7 @@ class WorkflowStateMachine(RuleBasedStateMachine):
 
     def _invocation(self, data: st.DataObject) -> Invocation | None:
         """An attempt that is ready; the next run begins where the last has ended."""
-        if self.run.outcome is not None:
+        if self.run.ended:
             self.begin(data)
         ready = self.run.ready
         return data.draw(st.sampled_from(ready)) if ready else None
@@ -130,7 +132,7 @@ class WorkflowStateMachine(RuleBasedStateMachine):
     @rule(data=_DATA)
     def answer(self, data: st.DataObject) -> None:
         """A human answers one of the open requests."""
-        if self.run.outcome is None and self.run.requests:
+        if not self.run.ended and self.run.requests:
             request = data.draw(st.sampled_from(self.run.requests))
             self.run.answer(data.draw(self.answers()), request)
 
@@ -140,7 +142,7 @@ class WorkflowStateMachine(RuleBasedStateMachine):
         kinds = [
             kind for kind in self.workflow.graph.plan.external if not issubclass(kind, StopEvent)
         ]
-        if self.run.outcome is None and kinds:
+        if not self.run.ended and kinds:
             kind = data.draw(st.sampled_from(kinds))
             self.run.send(data.draw(events(kind)))
 
@@ -155,5 +157,5 @@ class WorkflowStateMachine(RuleBasedStateMachine):
     @rule()
     def snapshot_and_restore(self) -> None:
         """The run goes on elsewhere from its snapshot."""
-        if self.run.outcome is None or self.run.outcome.kind != "completed":
+        if self.run.status != "completed":
             self.run = self.run.restored()

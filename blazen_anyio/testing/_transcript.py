@@ -18,7 +18,7 @@ from .._machine import FactKind, RawFact
 from ._choosing import Choice, Schedule
 from ._independence import Footprint
 
-__all__ = ["SimulatedFact", "SimulationStatus", "Transcript", "Turn", "told"]
+__all__ = ["SimulatedFact", "SimulationStatus", "Transcript", "Turn", "told", "told_error"]
 
 SimulationStatus = Literal["completed", "failed", "cancelled", "suspended", "stuck"]
 
@@ -29,6 +29,12 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 def told(value: object) -> str:
     """The ``repr`` of a value without what differs from process to process."""
     return _ADDRESS.sub("", repr(value))
+
+
+def told_error(error: BaseException) -> str:
+    """The last line of an exception's traceback, likewise."""
+    said = _ADDRESS.sub("", str(error))
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
 @attrs.frozen
@@ -96,7 +102,6 @@ class Transcript:
             repeated exactly.
         choices: every choice point.
         turns: who did what, in order; empty unless it was traced.
-        footprints: whose turns could have changed places; for explorations.
         state: the committed state at the end.
         resources: what the run was given instead of resources, by opener.
         leftover: tasks of the workflow's that were still there after the run had ended.
@@ -112,13 +117,13 @@ class Transcript:
     schedule: Schedule
     choices: tuple[Choice, ...] = attrs.field(repr=False)
     turns: tuple[Turn, ...] = attrs.field(repr=False)
-    footprints: tuple[Footprint, ...] = attrs.field(repr=False)
     state: Mapping[str, Any] = attrs.field(repr=False)
     resources: Mapping[Callable[..., object], object] = attrs.field(repr=False)
     leftover: tuple[str, ...]
     swallowed: tuple[str, ...]
     time: float
     _facts: tuple[tuple[str, RawFact], ...] = attrs.field(repr=False, alias="facts")
+    _footprints: tuple[Footprint, ...] = attrs.field(repr=False, alias="footprints")
 
     @property
     def facts(self) -> tuple[SimulatedFact, ...]:

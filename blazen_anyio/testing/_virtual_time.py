@@ -26,23 +26,26 @@ from ._errors import SimulationError
 if TYPE_CHECKING:
     import trio
 
-__all__ = ["BACKENDS", "Backend", "Clock", "Quiet", "Stage", "run_on"]
+__all__ = ["BACKENDS", "AnyCoroutine", "Backend", "Clock", "Quiet", "Stage", "Verdict", "run_on"]
 
 Backend = Literal["asyncio", "trio"]
 BACKENDS: tuple[Backend, ...] = ("asyncio", "trio")
 
-PATIENCE = 1.0
+_PATIENCE = 1.0
 """Real seconds to wait for a worker thread before looking again."""
 
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
-Body = Coroutine[Any, Any, Any]
+AnyCoroutine = Coroutine[Any, Any, Any]
+
+Verdict = Literal["go", "jump", "wait"]
+"""What happens when nothing is ready; see above."""
 
 
 class Quiet(Protocol):
     """Decides what happens when nothing is ready."""
 
-    def __call__(self, due: float | None) -> Literal["go", "jump", "wait"]:
+    def __call__(self, due: float | None) -> Verdict:
         """Decide.
 
         Args:
@@ -73,7 +76,13 @@ class Stage:
     def __init__(self) -> None:
         self.clock: Clock = _Stopped()
         self.quiet: Quiet | None = None
-        self.wrap: Callable[[Body, str], Body] | None = None
+        self.wrap: Callable[[AnyCoroutine, str], AnyCoroutine] | None = None
+
+    def ask(self, due: float | None) -> Verdict:
+        """Ask what happens now that nothing is ready; between simulations time just passes."""
+        if self.quiet is None:
+            return "wait" if due is None else "jump"
+        return self.quiet(due)
 
 
 class _Stopped:
@@ -168,12 +177,9 @@ class _Selector(selectors.DefaultSelector):
         if timeout is not None and timeout <= 0:
             return super().select(0)
         due = loop.next_deadline()
-        if loop.stage.quiet is None:
-            verdict = "wait" if due is None else "jump"
-        else:
-            verdict = loop.stage.quiet(due)
+        verdict = loop.stage.ask(due)
         if verdict == "wait":
-            return super().select(PATIENCE)
+            return super().select(_PATIENCE)
         if verdict == "jump":
             assert due is not None, "there is a deadline to jump to"
             loop.jump(due)
@@ -184,11 +190,16 @@ class _Selector(selectors.DefaultSelector):
 
 
 def _trio_options(stage: Stage) -> dict[str, Any]:
+    clock = _trio_clock(stage)
+    stage.clock = cast("Clock", clock)
+    return {"clock": clock, "instruments": [_trio_instrument(stage)]}
+
+
+def _trio_clock(stage: Stage) -> trio.abc.Clock:
+    """A clock that trio asks how long to wait, and only when no task is ready."""
     import trio
 
     class VirtualClock(trio.abc.Clock):
-        """A clock that trio asks how long to wait, and only when no task is ready."""
-
         now = 0.0
 
         def start_clock(self) -> None:
@@ -201,23 +212,24 @@ def _trio_options(stage: Stage) -> dict[str, Any]:
             if deadline <= self.now:
                 return 0  # the clock has been set ahead
             due = None if deadline == math.inf else deadline
-            if stage.quiet is None:
-                verdict = "wait" if due is None else "jump"
-            else:
-                verdict = stage.quiet(due)
+            verdict = stage.ask(due)
             if verdict == "wait":
-                return PATIENCE
+                return _PATIENCE
             if verdict == "jump":
                 self.now = deadline
             return 0
 
-    class Spawning(trio.abc.Instrument):
-        """Wraps the coroutine of each new task before it has begun."""
+    return VirtualClock()
 
+
+def _trio_instrument(stage: Stage) -> trio.abc.Instrument:
+    """Wraps the coroutine of each new task before it has begun."""
+    import trio
+
+    class Spawning(trio.abc.Instrument):
         def task_spawned(self, task: trio.lowlevel.Task) -> None:
             if stage.wrap is not None:
                 coroutine: Any = task.coro
                 task.coro = cast("Any", stage.wrap(coroutine, task.name))
 
-    clock = stage.clock = VirtualClock()
-    return {"clock": clock, "instruments": [Spawning()]}
+    return Spawning()

@@ -168,7 +168,7 @@ def explore(
     request: pytest.FixtureRequest, blazen_runs: int, blazen_backend: Any
 ) -> Callable[..., Exploration]:
     """``explore`` with the seed, the number of runs and the backend filled in."""
-    from ._explore import explore as explore_orders
+    from ._exploring import explore as explore_orders
 
     seed = request.config.stash[_SEED]
 

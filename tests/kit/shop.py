@@ -1,4 +1,4 @@
-"""A small workflow that most tests of the kit simulate."""
+"""A small workflow that most tests of the kit simulate, and what else they share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,23 @@ import anyio
 
 from blazen_anyio import Event, Retry, StartEvent, StopEvent, Workflow, step
 
-__all__ = ["Invoice", "Item", "Order", "Priced", "shop"]
+__all__ = [
+    "BACKENDS",
+    "ORDER",
+    "Done",
+    "Invoice",
+    "Item",
+    "Order",
+    "Priced",
+    "Work",
+    "add_up",
+    "one_step",
+    "price",
+    "shop",
+    "split",
+]
+
+BACKENDS = ["asyncio", "trio"]
 
 
 class Order(StartEvent, event_type="kit.Order"):
@@ -43,3 +59,18 @@ async def add_up(prices: list[Priced]) -> Invoice:
 
 
 shop = Workflow("shop", [split, price, add_up], stop=Invoice)
+
+ORDER = Order(["tea", "bread", "honey"])
+
+
+class Work(Event):
+    n: int
+
+
+class Done(Event):
+    n: int
+
+
+def one_step(body, **options) -> Workflow:
+    """A workflow of one step."""
+    return Workflow("one", [step(body, name="body", **options)])

@@ -20,6 +20,9 @@ class Hand:
     def is_late(self, actor):
         return False
 
+    def sleeps_on(self, actor):
+        return False
+
     def enter(self, actor):
         actor.turns += 1
 
@@ -85,8 +88,7 @@ def test_an_actor_that_will_not_end_is_given_up():
     hand, actor, running = performing(body())
     running.send(None)
     hand.broken = True
-    actor.turns, actor.chances = 1, 0
-    actor.chances = 1
+    actor.turns = actor.chances = 1
     running.send(None)
     with pytest.raises(Abandoned):
         for _ in range(10):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Annotated
 
 import pytest
 
@@ -43,7 +44,7 @@ class Ping(Event):
 def test_a_run_is_driven_from_start_to_result():
     run = drive(shop, Order(["tea", "bread"]))
     assert [each.step for each in run.ready] == ["split"]
-    assert (run.status, run.outcome, run.error) == ("running", None, None)
+    assert (run.status, run.ended, run.error) == ("running", False, None)
     run.complete("split", [Item("tea"), Item("bread")])
     first, second = run.ready
     assert (first.event, first.attempt) == (Item("tea"), 1)
@@ -51,7 +52,8 @@ def test_a_run_is_driven_from_start_to_result():
     run.complete(first, Priced("tea", 3))
     assert run.find("add_up").event == [Priced("tea", 3), Priced("bread", 5)]
     run.complete("add_up", Invoice(8))
-    assert (run.status, run.result, run.ready) == ("completed", Invoice(8), ())
+    assert (run.status, run.ended, run.ready) == ("completed", True, ())
+    assert run.result == Invoice(8)
     assert [fact.kind for fact in run.facts][-1] == "run_completed"
     assert repr(run) == "<DrivenRun of 'shop', completed, at 0 s>"
 
@@ -83,9 +85,12 @@ def test_failures_are_retried_by_the_steps_policy():
     run.fail("price", KeyError("last"))
     assert isinstance(run.error, StepFailedError)
     assert isinstance(run.error.error, KeyError)
+    with pytest.raises(LookupError, match="it is failed") as caught:
+        _ = run.result
+    assert caught.value.__cause__ is run.error
     half = drive(shop, Order(["tea"]), random=lambda: 0.5)
     half.complete("split", [Item("tea")])
-    half.fail("price", ConnectionError())
+    half.fail("price", ConnectionError)
     assert half.next_deadline == 0.05
 
 
@@ -150,6 +155,22 @@ def test_an_attempt_waits_for_an_event_and_receives_it():
     run.complete(first, Done(1))
     run.complete(second, Done(2))
     assert run.ready[0].event == [Done(1), Done(2)]
+
+
+def test_who_waits_for_something_else_does_not_receive_it():
+    class Pong(Event):
+        n: int
+
+    @step(waits=[Ping, Pong])
+    async def either(ev: Work, ctx: Context) -> Done: ...
+
+    run = drive(Workflow("either", [begin, either, join], external=[Ping, Pong]))
+    run.complete("begin", [Work(1), Work(2)])
+    first, second = run.ready
+    run.wait(first, Ping)
+    run.wait(second, Pong)
+    run.send(Pong(2))
+    assert (run.ready, run.waiting, second.received) == ((second,), (first,), Pong(2))
 
 
 def test_a_wait_is_over_in_time():
@@ -241,8 +262,6 @@ def test_a_fan_out_by_hand():
 
 
 def test_losers_of_a_race_are_cancelled_at_once():
-    from typing import Annotated
-
     @step
     async def work(ev: Work) -> Done: ...
 

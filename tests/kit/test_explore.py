@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import anyio
 import pytest
@@ -74,10 +75,10 @@ def test_every_interleaving_of_three_steps_that_suspend_once_is_reached():
     seen = set()
 
     def look(transcript):
-        turns = [turn.actor for turn in transcript.footprints]
+        turns = [turn.actor for turn in transcript._footprints]
         seen.add(tuple(actor for actor in turns if actor.startswith("work")))
 
-    done = explore(concurrent(1), Go(3), look, bound=None, pure=["nobody"])
+    done = explore(concurrent(1), Go(3), look, bound=None, pure=["split"])
     assert len(seen) == math.factorial(6) // 8 == done.runs
     assert done.everything
 
@@ -139,8 +140,6 @@ def test_orders_that_may_differ_are_not_pruned(make):
 def joined(
     *, max_concurrency=None, count=None, context=False, returns=None, limit=None, children=False
 ) -> Workflow:
-    from typing import Annotated
-
     @step
     async def split(ev: Go) -> list[Item]:
         return [Item(n) for n in range(ev.n)]
@@ -222,6 +221,14 @@ def test_a_check_may_return_false_and_must_not_return_true():
     assert caught.value.transcript.schedule == {}
     assert "0 departures" in str(caught.value)
     assert "simulate(workflow, {'items': ['x']}, seed=0, schedule={})" in str(caught.value)
+
+
+def test_a_check_that_is_async_is_refused_instead_of_passed():
+    async def check(transcript):
+        raise AssertionError("never runs")
+
+    with pytest.raises(TypeError, match="a check is a plain function"):
+        explore(shop, Order(["x"]), check)
 
 
 def test_a_run_that_is_stuck_or_leaves_tasks_fails_whatever_the_check_says():

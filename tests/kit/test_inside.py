@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import types
-
 import anyio
 import anyio.to_thread
 import pytest
 
 from blazen_anyio.stores import MemoryStore
-from blazen_anyio.testing import Faults, SimulationError, StoreFails, plugin
+from blazen_anyio.testing import Faults, SimulationError, StoreFails
 from blazen_anyio.testing._choosing import Scheduled
 from blazen_anyio.testing._director import Director, Settings
 from blazen_anyio.testing._staged_store import StagedStore
@@ -72,11 +70,3 @@ def test_the_store_of_a_simulation_is_the_one_that_was_given():
         assert turns == []
 
     anyio.run(main)
-
-
-def test_the_header_tells_a_drawn_seed_only():
-    config = types.SimpleNamespace(getoption=lambda name: given, stash={plugin._SEED: 7})
-    given = "random"
-    assert plugin.pytest_report_header(config) == "blazen: --blazen-seed=7"
-    given = "7"
-    assert plugin.pytest_report_header(config) is None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import types
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
+from blazen_anyio.testing import plugin
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,10 +35,10 @@ def run_pytest(tmp_path: Path, *options: str, tests: str = TESTS) -> str:
     (tmp_path / "test_shop.py").write_text(tests)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", str(tmp_path), "-p", "no:cacheprovider", "-q", "-rA"]
-        + ["--rootdir", str(tmp_path), "-c", "/dev/null", *options]
+        + ["--rootdir", str(tmp_path), "-c", os.devnull, *options]
         + ([] if installed() else ["-p", "blazen_anyio.testing.plugin"]),
         cwd=ROOT,
-        env={**__import__("os").environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,
@@ -43,8 +48,6 @@ def run_pytest(tmp_path: Path, *options: str, tests: str = TESTS) -> str:
 
 
 def installed() -> bool:
-    from importlib.metadata import entry_points
-
     return any(entry.name == "blazen_anyio" for entry in entry_points(group="pytest11"))
 
 
@@ -64,9 +67,10 @@ def test_seeds_and_backends_multiply_the_tests_in_many_processes(tmp_path):
 
 
 def test_a_drawn_seed_is_told_and_is_the_same_in_all_processes(tmp_path):
-    tests = "def test_seed(blazen_seed): print(blazen_seed)\n" * 1 + (
-        "def test_other(blazen_seed): pass\n"
-    )
+    tests = """
+def test_seed(blazen_seed): pass
+def test_other(blazen_seed): pass
+"""
     output = run_pytest(tmp_path, "--blazen-seed", "random", "-n", "2", "-v", tests=tests)
     (told,) = [line for line in output.splitlines() if line.startswith("blazen: --blazen-seed=")]
     seed = told.rpartition("=")[2]
@@ -108,9 +112,18 @@ def test_the_plugin_imports_nothing_before_it_is_used():
     assert done.stdout.strip() == "[]"
 
 
+def test_the_header_tells_a_drawn_seed_only():
+    config = types.SimpleNamespace(getoption=lambda name: given, stash={plugin._SEED: 7})
+    given = "random"
+    assert plugin.pytest_report_header(config) == "blazen: --blazen-seed=7"
+    given = "7"
+    assert plugin.pytest_report_header(config) is None
+
+
 def test_an_unknown_name_is_an_attribute_error():
     import blazen_anyio.testing as kit
 
     with pytest.raises(AttributeError, match="nobody"):
         _ = kit.nobody
     assert all(getattr(kit, name) is not None for name in kit.__all__)
+    assert dir(kit) == sorted(kit.__all__)

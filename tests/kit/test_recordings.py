@@ -13,7 +13,6 @@ from blazen_anyio.testing import (
     Raise,
     ReplayError,
     drive,
-    explore,
     record,
     replay,
     simulate,
@@ -77,11 +76,30 @@ async def test_a_real_run_is_followed(tmp_path, anyio_backend):
     workflow = Workflow("follows", [begin, first, second])
     async with workflow.start() as run:
         await run.result()
-    record(run, path, workflow="follows")
+    record(run, path)
+    assert json.loads(path.read_text())["workflow"] == "follows"
     await anyio.to_thread.run_sync(replay, workflow, path)
     quick.append("quick")
     with pytest.raises(ReplayError, match="differs from the recording"):
         await anyio.to_thread.run_sync(replay, workflow, path)
+
+
+@pytest.mark.anyio
+async def test_a_real_run_of_steps_that_end_at_once_is_followed(tmp_path, anyio_backend):
+    path = tmp_path / "history.json"
+
+    @step(name="price")
+    async def price_at_once(item: Item) -> Priced:
+        return Priced(item.name, 1)
+
+    workflow = Workflow("shop", [split, price_at_once, add_up], stop=Invoice)
+    async with workflow.start(items=ORDER.items) as run:
+        await run.result()
+    record(run, path)
+    await anyio.to_thread.run_sync(replay, workflow, path, ORDER)
+    with pytest.raises(ReplayError, match="fact 5 differs") as caught:
+        await anyio.to_thread.run_sync(replay, workflow, path, Order(["tea"]))
+    assert caught.value.at == 5
 
 
 def test_a_run_by_hand_is_recorded(tmp_path):
@@ -90,7 +108,8 @@ def test_a_run_by_hand_is_recorded(tmp_path):
     run.complete("split", [Item("tea")])
     run.complete("price", Priced("tea", 3))
     run.complete("add_up", Invoice(3))
-    record(run, path, workflow="shop")
+    record(run, path)
+    assert json.loads(path.read_text())["workflow"] == "shop"
     replay(shop, path, Order(["tea"]))
 
 
@@ -179,4 +198,3 @@ def test_child_runs_are_part_of_a_simulations_recording(tmp_path):
     path.write_text(json.dumps(data))
     with pytest.raises(ReplayError, match="in run"):
         replay(random.workflow, path, random.start, human=random.human)
-    assert explore

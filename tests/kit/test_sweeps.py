@@ -11,11 +11,15 @@ import pytest
 
 from blazen_anyio import Context, Event, Resource, Retry, StartEvent, StopEvent, Workflow, step
 from blazen_anyio.testing import (
+    Faults,
+    Raise,
     SimulationError,
     SweepError,
     cancel_sweep,
     crash_sweep,
+    explore,
     random_workflow,
+    simulate,
 )
 
 from . import LONG
@@ -103,6 +107,50 @@ def test_a_cancellation_that_is_swallowed_or_does_not_end_the_run_is_found(backe
 
     with pytest.raises(SweepError, match="it stuck: StuckError"):
         cancel_sweep(shop, Order(["a"]), script=outside, ways=["handle"], backends=[backend])
+
+
+def test_the_last_turn_is_swept_too_where_libraries_take_turns_of_their_own():
+    @step
+    async def hands_over(ev: StartEvent) -> StopEvent:
+        send, receive = anyio.create_memory_object_stream[int]()
+
+        async def hand_over():
+            for number in range(3):
+                await send.send(number)
+
+        async with send, receive, anyio.create_task_group() as group:
+            group.start_soon(hand_over)
+            for _ in range(3):
+                await receive.receive()
+        try:
+            await anyio.sleep(1)
+        except BaseException:
+            return StopEvent(result="default")
+        return StopEvent()
+
+    with pytest.raises(SweepError, match="swallowed the cancellation: hands_over#2"):
+        cancel_sweep(Workflow("hands over", [hands_over]))
+
+
+def test_sweeps_and_explorations_are_not_accompanied_by_the_engines_log(caplog):
+    @step
+    async def fails_at_last(ev: StartEvent) -> StopEvent:
+        try:
+            await anyio.sleep(1)
+        finally:
+            raise LookupError
+
+    @step
+    async def ends(ev: StartEvent) -> StopEvent:
+        return StopEvent()
+
+    fails = Workflow("fails", [fails_at_last, ends])
+    simulate(fails)
+    assert caplog.messages == ["run simulation-0: an error while the run was ending"]
+    caplog.clear()
+    explore(fails, None, lambda t: True)
+    cancel_sweep(fails)
+    assert not caplog.messages
 
 
 # ---- crashing -----------------------------------------------------------------------------------
@@ -218,6 +266,34 @@ def test_a_result_that_differs_after_a_crash_is_found():
 
 def raise_lookup():
     raise LookupError("x")
+
+
+def test_what_is_wrong_with_the_undisturbed_run_is_not_blamed_on_a_crash():
+    with pytest.raises(SweepError, match="workflow 'shop', undisturbed:") as caught:
+        crash_sweep(shop, Order(["a"]), lambda t: False)
+    assert caught.value.at == 0
+    assert "died" not in str(caught.value)
+
+
+def test_errors_that_differ_only_in_an_address_are_alike():
+    @step
+    async def fails(ev: StartEvent) -> StopEvent:
+        await anyio.sleep(1)
+        raise KeyError(object())
+
+    assert crash_sweep(Workflow("fails", [fails])).places > 0
+
+
+@pytest.mark.parametrize("sweep", [cancel_sweep, crash_sweep])
+def test_sweeps_draw_faults_from_their_seed(sweep):
+    seen = set()
+
+    def look(transcript):
+        seen.update(fact.kind for fact in transcript.facts)
+
+    faults = Faults.any(Raise("price"), rate=1.0, most=1)
+    assert sweep(shop, Order(["a"]), look, faults=faults).places > 0
+    assert "step_failed" in seen
 
 
 def test_tasks_that_are_left_and_runs_that_hang_are_found():

@@ -110,7 +110,7 @@ def timeout_not_retried(mended: bool) -> None:
     explore(shop, None, lambda transcript: transcript.outcome(), faults=faults)
 
 
-@bug("assert", departures=2)
+@bug("ship#7 raises InjectedError", departures=2)
 def refunded_twice(mended: bool) -> None:
     """Refunds the order for each parcel that can't be sent, and two can't."""
 
@@ -141,7 +141,7 @@ def refunded_twice(mended: bool) -> None:
     explore(shop, None, check, faults=Faults.any(Raise("ship")), **BANK)
 
 
-@bug("assert", departures=1)
+@bug("result: 10", departures=1)
 def loser_of_a_race_has_charged(mended: bool) -> None:
     """Asks two banks, takes the first answer, and the other may have charged before it is
     cancelled."""
@@ -218,7 +218,7 @@ def open_pool() -> Pool:
     return Pool()
 
 
-@bug("assert")
+@bug("#4 is cancelled")
 def leaked_connection(mended: bool) -> None:
     """Takes a connection, and gives it back only where nothing goes wrong."""
 
@@ -291,7 +291,7 @@ def human_who_is_late(mended: bool) -> None:
     )
 
 
-@bug("assert", departures=1)
+@bug("human#1 answers wrongly", departures=1)
 def human_who_says_something_else(mended: bool) -> None:
     """Whatever is not a plain no is taken for a yes."""
     explore(

@@ -50,7 +50,7 @@ async def write(ev: Chapter) -> Written:
 REPORT = Report(["one", "two", "three"])
 
 
-@bug("assert", departures=1)
+@bug("result: ['TWO', 'ONE', 'THREE']", departures=1)
 def join_in_order_of_arrival(mended: bool) -> None:
     """Collects by hand, in order of arrival, what a gather would give in order of the fan-out."""
 
@@ -67,7 +67,7 @@ def join_in_order_of_arrival(mended: bool) -> None:
     explore(book, REPORT, lambda transcript: transcript.result == ["ONE", "TWO", "THREE"])
 
 
-@bug("assert", departures=1)
+@bug("result: ['TWO', 'ONE', 'THREE']", departures=1)
 def gather_beside_the_gather(mended: bool) -> None:
     """Workers append to a list of their own, and the gather takes that instead of its argument."""
 
@@ -89,7 +89,7 @@ def gather_beside_the_gather(mended: bool) -> None:
     explore(make, REPORT, lambda transcript: transcript.result == ["ONE", "TWO", "THREE"])
 
 
-@bug("assert", departures=1)
+@bug("result: 'TWO'", departures=1)
 def first_of_a_batch(mended: bool) -> None:
     """Takes the first of a batch for the one that was fanned out first."""
 
@@ -114,7 +114,7 @@ class Ask(Event):
     order: int
 
 
-@bug("assert", departures=1)
+@bug("result: ['1 to 2', '2 to 1']", departures=1)
 def pairs_that_cross(mended: bool) -> None:
     """Pairs halves of different orders, first in, first out, with no fan-out to keep them apart."""
 
@@ -154,7 +154,7 @@ class Approve(Event):
     order: int
 
 
-@bug("assert", departures=1)
+@bug("result: ['1 by 2', '2 by 1']", departures=1)
 def wait_for_any(mended: bool) -> None:
     """Each order waits for an approval, and takes the first that comes: it may be another's."""
 
@@ -182,7 +182,7 @@ def wait_for_any(mended: bool) -> None:
     explore(orders, None, lambda transcript: transcript.result == ["1 by 1", "2 by 2"])
 
 
-@bug("assert", departures=1)
+@bug("result: ['red', 'large']", departures=1)
 def handler_of_one_answer(mended: bool) -> None:
     """Asks two questions, and takes the first answer for that to the first question."""
 
@@ -208,7 +208,7 @@ def handler_of_one_answer(mended: bool) -> None:
     explore(form, None, lambda transcript: transcript.result == ["large", "red"], human=human)
 
 
-@bug("assert", departures=2)
+@bug("result: 'for free'", departures=2)
 def shipped_before_paid(mended: bool) -> None:
     """Packs and charges side by side, and ships when it is packed."""
 
@@ -235,7 +235,7 @@ def shipped_before_paid(mended: bool) -> None:
     explore(shop, None, lambda transcript: transcript.result == "paid", lateness=2)
 
 
-@bug("assert", departures=1)
+@bug("result: []", departures=1)
 def stopped_too_early(mended: bool) -> None:
     """The answer ends the run, while the audit that was begun beside it is not written yet."""
 
@@ -278,7 +278,7 @@ class Paid(Event):
     order: int
 
 
-@bug("assert", departures=1)
+@bug("result: ['Paid', 'Expired']", departures=1)
 def paid_as_it_expires(mended: bool) -> None:
     """An order expires after a time unless it is paid; paid at that moment, it is both."""
 
@@ -308,7 +308,7 @@ def paid_as_it_expires(mended: bool) -> None:
     explore(orders, None, lambda transcript: len(transcript.result) == 1)
 
 
-@bug("assert", departures=0)
+@bug("result: False", departures=0)
 def token_out_of_date(mended: bool) -> None:
     """Fetches a token that is good for a minute, and uses it after a night's sleep of the host."""
 

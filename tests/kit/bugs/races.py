@@ -48,7 +48,7 @@ async def total(parts: list[Credited]) -> StopEvent:
     return StopEvent(result=sum(part.amount for part in parts))
 
 
-@bug("assert", departures=1)
+@bug("credit#7", departures=1)
 def lost_update(mended: bool) -> None:
     """Reads a balance, awaits, and writes it back: of two credits at once, one is lost."""
 
@@ -100,7 +100,7 @@ def open_stock() -> Stock:
     return Stock()
 
 
-@bug("assert", departures=1)
+@bug("sell#7", departures=1)
 def check_then_act(mended: bool) -> None:
     """Looks whether there is one left, asks somebody, and takes it: the last one is sold twice."""
 
@@ -193,7 +193,7 @@ class Seen(Event):
     items: tuple[str, ...]
 
 
-@bug("assert", departures=1)
+@bug("result: [2, 2]", departures=1)
 def changed_event(mended: bool) -> None:
     """Changes the list inside an event, which is frozen but not deep, and which another step has
     too."""
@@ -219,5 +219,4 @@ def changed_event(mended: bool) -> None:
     def check(transcript):
         assert transcript.result == [1, 2]
 
-    # The default order is the bad one already: the list is changed before the other looks.
     explore(Workflow("parcel", [begin, label, wrap, finish]), None, check)

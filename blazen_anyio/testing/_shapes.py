@@ -1,4 +1,4 @@
-"""The stages that random workflows are made of.
+"""The shapes of the stages that random workflows are made of.
 
 A stage is a few steps between one event type and the next. Its function adds them to a building and
 returns what number comes out for the number that goes in: the model that every run is held against.
@@ -7,128 +7,38 @@ A fold that depends on the order (``_fold``) shows whether a gather keeps the or
 
 from __future__ import annotations
 
-import types
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Annotated, Any, cast
+from typing import Any
 
 import anyio
-import attrs
 
 from .._context import Context
-from .._events import Event, StartEvent, StepFailed, StopEvent
+from .._events import StepFailed
 from .._exceptions import StateConflictError
 from .._retry import Retry
-from .._steps import Batch, Gather, StepFunction, step
+from .._steps import Batch, Gather, step
 from .._workflow import Workflow
+from ._building import (
+    Answer,
+    Ask,
+    Building,
+    Done,
+    In,
+    Item,
+    Left,
+    Numbered,
+    Part,
+    PartDone,
+    Ping,
+    Right,
+    make_step,
+    many,
+    marked,
+    stream,
+)
 from ._faults import InjectedError
 
-__all__ = ["SHAPES", "Building", "In", "make_step"]
-
-_STAGES = 4
-
-
-class Numbered(Event, event_type="blazen::testing::Numbered"):
-    """An event that carries a number."""
-
-    n: int = 0
-
-
-class _Family:
-    """One event class for each stage."""
-
-    def __init__(self, name: str) -> None:
-        self._kinds = [self._make(f"{name}{place}") for place in range(_STAGES + 1)]
-
-    @staticmethod
-    def _make(name: str) -> type[Numbered]:
-        options = {"event_type": f"blazen::testing::{name}"}
-        made = types.new_class(
-            name, (Numbered,), options, lambda body: body.update(__module__=__name__)
-        )
-        return cast("type[Numbered]", made)
-
-    def at(self, place: int) -> type[Numbered]:
-        """The class of a stage."""
-        return self._kinds[place]
-
-
-In = _Family("In")
-_Item = _Family("Item")
-_Done = _Family("Done")
-_Part = _Family("Part")
-_PartDone = _Family("PartDone")
-_Left = _Family("Left")
-_Right = _Family("Right")
-_Ping = _Family("Ping")
-
-
-class _Ask(StartEvent, event_type="blazen::testing::Ask"):
-    """Starts a child run."""
-
-    n: int
-
-
-class _Answer(StopEvent, event_type="blazen::testing::Answer"):
-    """Ends a child run."""
-
-    n: int
-
-
-@attrs.define
-class Building:
-    """A workflow under way.
-
-    Attributes:
-        choose: chooses one of several things.
-        steps: the steps so far.
-    """
-
-    choose: Callable[[Sequence[Any]], Any]
-    steps: list[StepFunction[..., Any]] = attrs.field(factory=list[StepFunction[..., Any]])
-
-    def add(self, body: Callable[..., Any], accepts: Any, returns: Any, **options: Any) -> None:
-        """Add a step of a body that takes an event and a context."""
-        self.steps.append(make_step(body, accepts, returns, **options))
-
-    def options(self) -> dict[str, Any]:
-        """Draw the options of an ordinary step."""
-        return {
-            "max_concurrency": self.choose((None, None, 1, 2)),
-            "timeout": self.choose((None, 1000.0)),
-        }
-
-    def pace(self) -> Callable[[Context], Any]:
-        """Draw how an attempt spends its time, and how often it fails before it succeeds."""
-        seconds = self.choose((None, 0.0, 1.0, 2.0))
-        failures = self.choose((0, 0, 0, 1))
-
-        async def spend(ctx: Context) -> None:
-            if seconds is not None:
-                await anyio.sleep(seconds)
-            if ctx.attempt <= failures:
-                raise InjectedError("the workflow's own")
-
-        return spend
-
-
-def make_step(
-    body: Callable[..., Any], accepts: Any, returns: Any, **options: Any
-) -> StepFunction[..., Any]:
-    """Make a step whose types are known only now."""
-    body.__annotations__ = {"ev": accepts, "ctx": Context, "return": returns}
-    return step(body, **options)
-
-
-def _many(kind: type[Numbered]) -> Any:
-    return list[kind]  # type: ignore[valid-type]
-
-
-def _marked(kind: type[Numbered], marker: object) -> Any:
-    return Annotated[list[kind], marker]  # type: ignore[valid-type]
-
-
-def _stream(kind: type[Numbered]) -> Any:
-    return AsyncIterator[kind]  # type: ignore[valid-type]
+__all__ = ["SHAPES"]
 
 
 def _fold(parts: Sequence[Numbered]) -> int:
@@ -136,9 +46,6 @@ def _fold(parts: Sequence[Numbered]) -> int:
     for part in parts:
         total = total * 31 + part.n
     return total % 1_000_003
-
-
-# ---- shapes ----------------------------------------------------------------------------------
 
 
 def _each(build: Building, i: int, n: int) -> int:
@@ -155,18 +62,18 @@ def _each(build: Building, i: int, n: int) -> int:
 
 def _split(build: Building, i: int, width: int) -> None:
     async def split(ev: Any, ctx: Context) -> Any:
-        return [_Item.at(i)(ev.n + k) for k in range(width)]
+        return [Item.at(i)(ev.n + k) for k in range(width)]
 
-    build.add(split, In.at(i), _many(_Item.at(i)), name=f"split{i}")
+    build.add(split, In.at(i), many(Item.at(i)), name=f"split{i}")
 
 
-def _join(build: Building, i: int, after: type[Numbered] | None = None) -> None:
-    returns = In.at(i + 1) if after is None else after
+def _join(build: Building, i: int) -> None:
+    after = In.at(i + 1)
 
     async def join(ev: Any, ctx: Context) -> Any:
-        return returns(_fold(ev))
+        return after(_fold(ev))
 
-    build.add(join, _many(_Done.at(i)), returns, name=f"join{i}")
+    build.add(join, many(Done.at(i)), after, name=f"join{i}")
 
 
 def _fan(build: Building, i: int, n: int) -> int:
@@ -176,9 +83,9 @@ def _fan(build: Building, i: int, n: int) -> int:
 
     async def work(ev: Any, ctx: Context) -> Any:
         await pace(ctx)
-        return _Done.at(i)(ev.n + 1)
+        return Done.at(i)(ev.n + 1)
 
-    build.add(work, _Item.at(i), _Done.at(i), name=f"work{i}", **build.options())
+    build.add(work, Item.at(i), Done.at(i), name=f"work{i}", **build.options())
     _join(build, i)
     return _fold([Numbered(n + k + 1) for k in range(width)])
 
@@ -190,15 +97,15 @@ def _race(build: Building, i: int, n: int) -> int:
 
     async def work(ev: Any, ctx: Context) -> Any:
         await pace(ctx)
-        return _Done.at(i)(ev.n)
+        return Done.at(i)(ev.n)
 
     async def first(ev: Any, ctx: Context) -> Any:
         return In.at(i + 1)(len(ev))
 
-    build.add(work, _Item.at(i), _Done.at(i), name=f"work{i}", **build.options())
-    gathered = _marked(_Done.at(i), Gather(count=count))
+    build.add(work, Item.at(i), Done.at(i), name=f"work{i}", **build.options())
+    gathered = marked(Done.at(i), Gather(count=count))
     build.add(first, gathered, In.at(i + 1), name=f"first{i}")
-    return count  # type: ignore[no-any-return]
+    return count
 
 
 def _nested(build: Building, i: int, n: int) -> int:
@@ -207,18 +114,18 @@ def _nested(build: Building, i: int, n: int) -> int:
     _split(build, i, width)
 
     async def again(ev: Any, ctx: Context) -> Any:
-        return [_Part.at(i)(ev.n + k) for k in range(inner)]
+        return [Part.at(i)(ev.n + k) for k in range(inner)]
 
     async def leaf(ev: Any, ctx: Context) -> Any:
         await pace(ctx)
-        return _PartDone.at(i)(ev.n * 3)
+        return PartDone.at(i)(ev.n * 3)
 
     async def gather(ev: Any, ctx: Context) -> Any:
-        return _Done.at(i)(_fold(ev))
+        return Done.at(i)(_fold(ev))
 
-    build.add(again, _Item.at(i), _many(_Part.at(i)), name=f"again{i}")
-    build.add(leaf, _Part.at(i), _PartDone.at(i), name=f"leaf{i}", **build.options())
-    build.add(gather, _many(_PartDone.at(i)), _Done.at(i), name=f"gather{i}")
+    build.add(again, Item.at(i), many(Part.at(i)), name=f"again{i}")
+    build.add(leaf, Part.at(i), PartDone.at(i), name=f"leaf{i}", **build.options())
+    build.add(gather, many(PartDone.at(i)), Done.at(i), name=f"gather{i}")
     _join(build, i)
     parts = [[Numbered((n + k + j) * 3) for j in range(inner)] for k in range(width)]
     return _fold([Numbered(_fold(part)) for part in parts])
@@ -232,15 +139,15 @@ def _pages(build: Building, i: int, n: int) -> int:
         for k in range(width):
             if seconds is not None:
                 await anyio.sleep(seconds)
-            yield _Item.at(i)(ev.n + k)
+            yield Item.at(i)(ev.n + k)
 
     async def work(ev: Any, ctx: Context) -> Any:
         await pace(ctx)
-        return _Done.at(i)(ev.n)
+        return Done.at(i)(ev.n)
 
-    build.add(pages, In.at(i), _stream(_Item.at(i)), name=f"pages{i}")
+    build.add(pages, In.at(i), stream(Item.at(i)), name=f"pages{i}")
     options = {**build.options(), "max_pending": build.choose((None, 1))}
-    build.add(work, _Item.at(i), _Done.at(i), name=f"work{i}", **options)
+    build.add(work, Item.at(i), Done.at(i), name=f"work{i}", **options)
     _join(build, i)
     return _fold([Numbered(n + k) for k in range(width)])
 
@@ -251,14 +158,14 @@ def _batches(build: Building, i: int, n: int) -> int:
     _split(build, i, width)
 
     async def batch(ev: Any, ctx: Context) -> Any:
-        return _Done.at(i)(sum(each.n for each in ev))
+        return Done.at(i)(sum(each.n for each in ev))
 
     async def total(ev: Any, ctx: Context) -> Any:
         return In.at(i + 1)(sum(each.n for each in ev))
 
-    batched = _marked(_Item.at(i), Batch(size))
-    build.add(batch, batched, _Done.at(i), name=f"batch{i}", **build.options())
-    build.add(total, _many(_Done.at(i)), In.at(i + 1), name=f"total{i}")
+    batched = marked(Item.at(i), Batch(size))
+    build.add(batch, batched, Done.at(i), name=f"batch{i}", **build.options())
+    build.add(total, many(Done.at(i)), In.at(i + 1), name=f"total{i}")
     return sum(n + k for k in range(width))
 
 
@@ -268,20 +175,20 @@ def _pairs(build: Building, i: int, n: int) -> int:
     _split(build, i, width)
 
     async def halve(ev: Any, ctx: Context) -> Any:
-        ctx.send_event(_Left.at(i)(ev.n))
-        return _Part.at(i)(ev.n)
+        ctx.send_event(Left.at(i)(ev.n))
+        return Part.at(i)(ev.n)
 
     async def grow(ev: Any, ctx: Context) -> Any:
         await pace(ctx)
-        return _Right.at(i)(ev.n * 10)
+        return Right.at(i)(ev.n * 10)
 
     async def meet(left: Any, right: Any, ctx: Context) -> Any:
-        return _Done.at(i)(left.n + right.n)
+        return Done.at(i)(left.n + right.n)
 
-    left, part, right = _Left.at(i), _Part.at(i), _Right.at(i)
-    build.add(halve, _Item.at(i), part, name=f"halve{i}", emits=[left, part])
+    left, part, right = Left.at(i), Part.at(i), Right.at(i)
+    build.add(halve, Item.at(i), part, name=f"halve{i}", emits=[left, part])
     build.add(grow, part, right, name=f"grow{i}", **build.options())
-    meet.__annotations__ = {"left": left, "right": right, "ctx": Context, "return": _Done.at(i)}
+    meet.__annotations__ = {"left": left, "right": right, "ctx": Context, "return": Done.at(i)}
     build.steps.append(step(meet, name=f"meet{i}"))
     _join(build, i)
     return _fold([Numbered((n + k) * 11) for k in range(width)])
@@ -290,7 +197,7 @@ def _pairs(build: Building, i: int, n: int) -> int:
 def _waits(build: Building, i: int, n: int) -> int:
     """A step that waits inside for an event that comes later."""
     delay = build.choose((0.0, 1.0, 3.0))
-    ping, after = _Ping.at(i), In.at(i + 1)
+    ping, after = Ping.at(i), In.at(i + 1)
 
     async def wait(ev: Any, ctx: Context) -> Any:
         ctx.send_event(ping(ev.n), delay=delay)
@@ -307,9 +214,9 @@ def _asks(build: Building, i: int, n: int) -> int:
     _split(build, i, width)
 
     async def ask(ev: Any, ctx: Context) -> Any:
-        return _Done.at(i)(await ctx.request_input("how much?", {"n": ev.n}))
+        return Done.at(i)(await ctx.request_input("how much?", {"n": ev.n}))
 
-    build.add(ask, _Item.at(i), _Done.at(i), name=f"ask{i}")
+    build.add(ask, Item.at(i), Done.at(i), name=f"ask{i}")
     _join(build, i)
     return _fold([Numbered(n + k + 1) for k in range(width)])
 
@@ -352,15 +259,15 @@ def _counts(build: Building, i: int, n: int) -> int:
         before = ctx.state.get(key, 0)
         await pace(ctx)
         ctx.state[key] = before + 1
-        return _Done.at(i)(ev.n)
+        return Done.at(i)(ev.n)
 
     async def total(ev: Any, ctx: Context) -> Any:
         return In.at(i + 1)(ctx.state.get(key, 0))
 
     retry = Retry(max_attempts=20, initial=0.1, on=(StateConflictError, InjectedError))
-    build.add(count, _Item.at(i), _Done.at(i), name=f"count{i}", retry=retry)
-    build.add(total, _many(_Done.at(i)), In.at(i + 1), name=f"total{i}")
-    return width  # type: ignore[no-any-return]
+    build.add(count, Item.at(i), Done.at(i), name=f"count{i}", retry=retry)
+    build.add(total, many(Done.at(i)), In.at(i + 1), name=f"total{i}")
+    return width
 
 
 def _child(build: Building, i: int, n: int) -> int:
@@ -369,17 +276,17 @@ def _child(build: Building, i: int, n: int) -> int:
 
     async def ask(ev: Any, ctx: Context) -> Any:
         await pace(ctx)
-        return _Answer(n=ev.n + 4)
+        return Answer(n=ev.n + 4)
 
     async def parent(ev: Any, ctx: Context) -> Any:
         kept = await ctx.once("kept", lambda: ev.n)
-        answer = await ctx.run_workflow(child, _Ask(n=kept))
+        answer = await ctx.run_workflow(child, Ask(n=kept))
         return after(answer.n)
 
     child = Workflow(
         f"child{i}",
-        [make_step(ask, _Ask, _Answer, name="ask")],
-        stop=_Answer,
+        [make_step(ask, Ask, Answer, name="ask")],
+        stop=Answer,
         retry=Retry(max_attempts=8),
     )
     build.add(parent, In.at(i), after, name=f"parent{i}", **build.options())

@@ -1,4 +1,4 @@
-"""Hypothesis strategies from event classes and workflows.
+"""Hypothesis strategies from event classes.
 
 A field's strategy follows its validators where these are attrs' own, and else its type. What a
 validator of the user's refuses is drawn again. Values are ones that a snapshot can hold, and equal
@@ -16,19 +16,13 @@ import attrs
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from .._events import DynamicEvent, Event, InputResponseEvent, StepFailed, StopEvent
-from .._machine import StepPlan
-from .._step import Step
-from .._workflow import Workflow
-from ._driving import DrivenRun, Invocation, drive
+from .._events import Event, StopEvent
 
-__all__ = ["Move", "Route", "events", "outcomes", "plain_values", "routes", "starts"]
+__all__ = ["Draw", "Strategy", "events", "plain_values"]
 
 E = TypeVar("E", bound=Event)
 Strategy = st.SearchStrategy[Any]
 Draw = Callable[[Strategy], Any]
-
-_MOST_FANNED = 3
 
 
 def plain_values() -> Strategy:
@@ -57,8 +51,11 @@ def events(kind: type[E], /, **fields: Strategy) -> st.SearchStrategy[E]:
     """Draw valid instances of an event class.
 
     Args:
-        kind: the class; for a subclass of ``Event`` without fields, itself.
+        kind: the class.
         fields: strategies for fields, instead of those that follow from validators and types.
+
+    Returns:
+        A strategy for instances. What a validator refuses is drawn again.
 
     Raises:
         TypeError: there is no such field, or its type says nothing that could be drawn.
@@ -73,11 +70,10 @@ def events(kind: type[E], /, **fields: Strategy) -> st.SearchStrategy[E]:
     if unknown := set(fields) - known:
         raise TypeError(f"{kind.__qualname__} has no field {min(unknown)!r}")
     hints = _hints(kind)
-    drawn = {
-        field.alias: fields.get(field.alias, _of_field(kind, field, hints.get(field.name, Any)))
-        for field in own
-        if field.alias in fields or not _is_engines(kind, field)
-    }
+    drawn = dict(fields)
+    for field in own:
+        if field.alias not in fields and not _is_engines(kind, field):
+            drawn[field.alias] = _of_field(kind, field, hints.get(field.name, Any))
     return _valid(kind, drawn)
 
 
@@ -146,7 +142,10 @@ class _Bounds:
     optional: bool = False
 
     def read(self, validator: Any) -> None:
-        """Take over what a validator says; one of the user's says nothing that can be read."""
+        """Take over what a validator says; one of the user's says nothing that can be read.
+
+        The classes of attrs' own are not public, so they are told by their names.
+        """
         name = type(validator).__name__
         if name == "_AndValidator":
             for each in validator._validators:
@@ -259,111 +258,3 @@ _ATOMS: dict[Any, Callable[[_Bounds], Strategy]] = {
     str: _texts,
     bytes: lambda bounds: st.binary(min_size=bounds.shortest, max_size=bounds.longest),
 }
-
-
-# ---- workflows -------------------------------------------------------------------------------
-
-
-def starts(workflow: Workflow[Any], **fields: Strategy) -> st.SearchStrategy[Event]:
-    """Draw events that may start a run of a workflow.
-
-    Args:
-        workflow: the workflow.
-        fields: strategies for fields, where there is one start event type.
-    """
-    kinds = workflow.graph.starts
-    if fields and len(kinds) != 1:
-        raise TypeError(f"workflow {workflow.name!r} starts with several types; use events()")
-    return st.one_of(*(_of_kind(kind, **fields) for kind in kinds))
-
-
-def _of_kind(kind: type[Event] | str, **fields: Strategy) -> st.SearchStrategy[Event]:
-    if isinstance(kind, str):
-        data = st.dictionaries(st.text(max_size=5), plain_values(), max_size=3)
-        return st.builds(DynamicEvent, st.just(kind), fields.get("data", data))
-    return events(kind, **fields)
-
-
-def outcomes(workflow: Workflow[Any], step: str) -> Strategy:
-    """Draw what a step may return, as far as it is declared: events, fan-outs, ``None``.
-
-    Raises:
-        KeyError: there is no such step.
-    """
-    plan = workflow.graph.plan.step(step)
-    return _outcomes_of(workflow.graph.steps[plan.index], plan)
-
-
-def _outcomes_of(step: Step, plan: StepPlan) -> Strategy:
-    kinds: list[type[Event] | str] = [*step.emits, *step.emits_dynamic]
-    ways: list[Strategy] = [_of_kind(kind) for kind in kinds if _can_be_drawn(kind)]
-    fanned = [events(kind) for kind in step.fans_out or () if _can_be_drawn(kind)]
-    if fanned and not plan.generates:
-        ways.append(st.lists(st.one_of(*fanned), max_size=_MOST_FANNED))
-    if step.returns_none or plan.generates or not ways:
-        ways.append(st.none())
-    return st.one_of(*ways)
-
-
-def _can_be_drawn(kind: type[Event] | str) -> bool:
-    return isinstance(kind, str) or not issubclass(kind, (StepFailed, InputResponseEvent))
-
-
-@attrs.frozen
-class Move:
-    """One thing that happens in a route: a step returns, or a human answers.
-
-    Attributes:
-        step: the name of the step; empty for an answer.
-        returns: what it returns, or the answer.
-    """
-
-    step: str
-    returns: Any
-
-
-@attrs.frozen
-class Route:
-    """A way through a workflow.
-
-    Attributes:
-        start: the event that starts it.
-        moves: what happens, in order.
-        status: how it ends; ``"running"`` if it was cut off.
-    """
-
-    start: Event
-    moves: tuple[Move, ...]
-    status: str
-
-
-@st.composite
-def routes(draw: Draw, workflow: Workflow[Any], *, max_moves: int = 30) -> Route:
-    """Draw ways that events may take through a workflow, by what its steps declare.
-
-    Each is a run driven by hand: the oldest or any other ready step returns something that it may
-    return, until the run ends or ``max_moves`` have been made.
-    """
-    start = draw(starts(workflow))
-    run = drive(workflow, start)
-    moves: list[Move] = []
-    while run.outcome is None and len(moves) < max_moves:
-        move = _next_move(draw, workflow, run)
-        if move is None:
-            break
-        moves.append(move)
-    return Route(start, tuple(moves), run.status)
-
-
-def _next_move(draw: Draw, workflow: Workflow[Any], run: DrivenRun) -> Move | None:
-    ready = run.ready
-    if ready:
-        invocation: Invocation = draw(st.sampled_from(ready))
-        returned = draw(outcomes(workflow, invocation.step))
-        run.complete(invocation, returned)
-        return Move(invocation.step, returned)
-    if run.requests:
-        answer = draw(plain_values())
-        run.answer(answer)
-        return Move("", answer)
-    return None
