@@ -427,3 +427,8 @@ class RunBusyError(StoreError):
         super().__init__(
             f"run {run_id!r} is being executed by {owner}; wait for it, or until its lease is over"
         )
+
+
+# In tracebacks and histories they go by the name that they are imported by, as in trio.
+for _name in __all__:
+    globals()[_name].__module__ = "blazen_anyio"

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from blazen_anyio import RunSuspendedError, Snapshot, WorkflowError
+from blazen_anyio import InputRequestEvent, RunSuspendedError, Snapshot, WorkflowError
 from blazen_anyio.examples import triage
 from blazen_anyio.examples._terminal import Lines, print_text
 from blazen_anyio.examples._tickets import (
@@ -216,6 +216,27 @@ def test_a_human_who_leaves_is_asked_when_the_run_is_taken_up_again(
     report = anyio.run(run_triage, snapshot, None, backend=backend)
     decided = {each.ticket.id: each.when for each in report.filed if each.team == "bugs"}
     assert sorted(decided.values()) == ["now", "queue"]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_human_who_thinks_long_misses_no_ticket(
+    backend: str, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More tickets are urgent than any buffer of the stream holds."""
+
+    class Slow(Human):
+        async def decide(self, request: InputRequestEvent) -> str | None:
+            if not filed:
+                await anyio.wait_all_tasks_blocked()
+            filed.append(request)
+            return "now"
+
+    filed: list[InputRequestEvent] = []
+    monkeypatch.setattr(triage, "refusals_for", lambda ticket: 0)
+    urgent = tuple(ticket(str(number), "urgent invoice") for number in range(1_100))
+    slow = Slow(Lines(pipe[0]))
+    report = anyio.run(run_triage, Inbox(tickets=urgent), slow, backend=backend)
+    assert len(report.filed) == len(filed) == 1_100
 
 
 def test_a_service_that_is_down_leaves_every_ticket_unclear() -> None:

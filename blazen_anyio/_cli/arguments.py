@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .errors import CommandError
+from .errors import FAILED, CommandError
 
-__all__ = ["read_json", "read_pairs"]
+__all__ = ["read_json", "read_pairs", "write_text"]
 
 
 def read_json(option: str, argument: str) -> Any:
@@ -35,6 +35,8 @@ def read_json(option: str, argument: str) -> Any:
 
 def _text(argument: str) -> str:
     if argument == "-":
+        if sys.stdin is None:
+            raise ValueError("standard input is closed")
         return sys.stdin.read()
     if argument.startswith("@"):
         return Path(argument[1:]).read_text(encoding="utf-8")
@@ -65,3 +67,15 @@ def read_pairs(option: str, arguments: Iterable[str]) -> dict[str, str]:
             raise CommandError(f"{option} takes name=value, not {argument!r}")
         pairs[name] = value
     return pairs
+
+
+def write_text(path: str, text: str) -> None:
+    """Write the file that an argument names, over one that is there.
+
+    Raises:
+        CommandError: it can't be written.
+    """
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}", code=FAILED) from error

@@ -17,7 +17,7 @@ from .._exceptions import (
     WorkflowError,
     WorkflowStalledError,
 )
-from .terminal import printable
+from .terminal import printable, printable_lines
 
 __all__ = [
     "DONE",
@@ -27,16 +27,18 @@ __all__ = [
     "WAITING",
     "CommandError",
     "UserCodeError",
-    "report",
+    "show_error",
 ]
 
 DONE, FAILED, USAGE, WAITING, INTERRUPTED = 0, 1, 2, 3, 130
 
 _ENGINE = ("blazen_anyio", "anyio", "asyncio", "trio", "threading", "importlib", "outcome")
 
+_NESTED = ("Already running ", "from a running event loop", "from inside a run()")
+"""How anyio, asyncio and trio say that a thread runs one event loop at a time."""
+
 _HINTS: tuple[tuple[type[WorkflowError], str], ...] = (
     (RunBusyError, "follow it with the command watch"),
-    (SnapshotError, "names that have changed are mapped with --rename old=new"),
     (RunEndedError, "show tells how; resume goes on with a run that failed or was cancelled"),
     (WorkflowStalledError, "the command graph draws where events can go"),
 )
@@ -66,8 +68,8 @@ class UserCodeError(Exception):
         self.error = error
 
 
-def report(error: BaseException, file: TextIO, *, full: bool, hint: str = "") -> int:
-    """Tell a person about an error.
+def show_error(error: BaseException, file: TextIO, *, full: bool, hint: str = "") -> int:
+    """Show a person an error.
 
     Args:
         error: it.
@@ -79,7 +81,7 @@ def report(error: BaseException, file: TextIO, *, full: bool, hint: str = "") ->
         The exit code.
     """
     if full:
-        traceback.print_exception(error, file=file)
+        file.write(printable_lines("".join(traceback.format_exception(error))))
     else:
         for own in _users_own(error):
             _print_as_python_does(own, file)
@@ -105,7 +107,16 @@ def _hint(error: BaseException) -> str:
         return error.hint
     if isinstance(error, StoreError) and error.__cause__ is not None:
         return "what was acknowledged is intact; try again when the cause is gone"
+    if isinstance(error, UserCodeError) and _runs_something(error.error):
+        return "what runs it belongs behind: if __name__ == '__main__':"
+    if isinstance(error, SnapshotError) and "renames" in str(error):
+        return "names that have changed are mapped with --rename old=new"
     return next((hint for kind, hint in _HINTS if isinstance(error, kind)), "")
+
+
+def _runs_something(error: Exception) -> bool:
+    """Whether an event loop was to be started where one runs: by a script that is no module."""
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NESTED)
 
 
 def _users_own(error: BaseException) -> Iterator[BaseException]:
@@ -124,7 +135,10 @@ def _print_as_python_does(error: BaseException, file: TextIO) -> None:
     start = error.__traceback__
     while start is not None and _is_engine(start):
         start = start.tb_next
-    traceback.print_exception(type(error), error, start or error.__traceback__, file=file)
+    if start is None and not isinstance(error, SyntaxError):  # which knows its place
+        start = error.__traceback__
+    lines = traceback.format_exception(type(error), error, start)
+    file.write(printable_lines("".join(lines)))
 
 
 def _is_engine(frame: TracebackType) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -11,15 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from .._codec import Codec
-from .._events import Event
 from .._exceptions import DefinitionError
 from .._store import Store
 from .._workflow import Workflow
 from ..stores import SQLiteStore
 from .errors import CommandError, UserCodeError
 
-__all__ = ["answers_requests", "codec_of", "events_of", "load_store", "load_workflow", "start_of"]
+__all__ = ["load_store", "load_workflow"]
 
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -45,30 +44,6 @@ def load_workflow(reference: str) -> Workflow[Any]:
 
 def _is_workflow(found: object) -> TypeGuard[Workflow[Any]]:
     return isinstance(found, Workflow)
-
-
-def codec_of(workflow: Workflow[Any]) -> Codec:
-    """What knows the classes of a workflow."""
-    return workflow._launcher.codec
-
-
-def events_of(workflow: Workflow[Any]) -> tuple[type[Event], ...]:
-    """The event classes of a workflow."""
-    return workflow.graph.events
-
-
-def start_of(workflow: Workflow[Any]) -> type[Event]:
-    """The class of the event that fields start a workflow with.
-
-    Raises:
-        TypeError: there are several.
-    """
-    return workflow._launcher.start_type()
-
-
-def answers_requests(workflow: Workflow[Any]) -> bool:
-    """Whether a workflow has an input handler of its own."""
-    return workflow._launcher.options.input_handler is not None
 
 
 def load_store(reference: str, *, keep_log: bool = False, create: bool = False) -> Store:
@@ -138,9 +113,19 @@ def _import(name: str) -> object:
         raise UserCodeError(f"module {name}", error) from error
 
 
+def _takes_nothing(fn: Callable[..., object]) -> bool:
+    try:
+        inspect.signature(fn).bind()
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not tell
+        pass
+    return True
+
+
 def _called(reference: str, found: object, wanted: type) -> object:
     """Call what is a function instead of the thing itself."""
-    if isinstance(found, wanted) or not callable(found):
+    if isinstance(found, wanted) or not callable(found) or not _takes_nothing(found):
         return found
     make: Callable[[], object] = partial(found)
     try:

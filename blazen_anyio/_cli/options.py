@@ -7,15 +7,26 @@ from typing import Annotated, Literal
 import attrs
 from cyclopts import Parameter, validators
 
+from .._run_ids import checked_run_id
+from .terminal import Terminal
+
 __all__ = [
+    "AsJson",
     "Executing",
+    "Injected",
+    "NewRunId",
     "OptionalStore",
+    "Renames",
     "RunId",
-    "SnapshotFile",
+    "SnapshotToResume",
+    "SnapshotToWrite",
     "StoreName",
     "Traceback",
     "WorkflowName",
 ]
+
+Injected = Annotated[Terminal, Parameter(parse=False)]
+"""Where a command is given: by nobody who types it."""
 
 WorkflowName = Annotated[
     str,
@@ -24,28 +35,49 @@ WorkflowName = Annotated[
         "one will do, too."
     ),
 ]
-StoreName = Annotated[
-    str,
-    Parameter(
-        name=["--store", "-s"],
-        env_var="BLAZEN_STORE",
-        help="Where runs are kept: the path of an SQLite file, or module:attribute of a store.",
-    ),
-]
-OptionalStore = Annotated[
-    str | None,
-    Parameter(
-        name=["--store", "-s"],
-        env_var="BLAZEN_STORE",
-        help="Where runs are kept: the path of an SQLite file, or module:attribute of a store.",
-    ),
-]
 RunId = Annotated[str, Parameter(help="The id of the run.")]
 
 
-SnapshotFile = Annotated[
+def _check_run_id(_: object, run_id: str | None) -> None:
+    checked_run_id(run_id)
+
+
+NewRunId = Annotated[str | None, Parameter(validator=_check_run_id)]
+"""The help says what it names."""
+
+_STORE = Parameter(
+    name=["--store", "-s"],
+    env_var="BLAZEN_STORE",
+    help="Where runs are kept: the path of an SQLite file, or module:attribute of a store.",
+)
+StoreName = Annotated[str, _STORE]
+OptionalStore = Annotated[str | None, _STORE]
+
+SnapshotToWrite = Annotated[
     str | None,
-    Parameter(help="A file: where the run is taken up, or put down, if it is in no store."),
+    Parameter(
+        name="--snapshot",
+        help="The file to put the run down in if it is suspended and in no store; by default "
+        "run-ID.json.",
+    ),
+]
+SnapshotToResume = Annotated[
+    str | None,
+    Parameter(
+        name="--snapshot",
+        help="The file that the run was put down in; it is put down there again if need be.",
+    ),
+]
+Renames = Annotated[
+    list[str],
+    Parameter(
+        name="--rename",
+        help="old=new: a step, event type, class or workflow has another name now. Repeatable.",
+    ),
+]
+AsJson = Annotated[
+    bool,
+    Parameter(name="--json", negative="", show_default=False, help="JSON, for programs."),
 ]
 Traceback = Annotated[
     bool,

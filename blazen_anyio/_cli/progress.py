@@ -71,11 +71,13 @@ class Progress:
 
     def _of(self, name: str, queued: int) -> StepStatistics:
         step = self._steps.get(name) or _Step()
-        running = max(0, step.started - step.ended)
+        # The log tells of an end with the commit after: what the store has no more is done.
+        begun = max(0, step.started - step.ended)
+        running = min(begun, queued)
         return StepStatistics(
-            waiting=max(0, queued - running),
+            waiting=queued - running,
             running=running,
-            done=step.done,
+            done=step.done + begun - running,
             failed=step.failed,
             retried=step.retried,
         )

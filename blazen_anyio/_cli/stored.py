@@ -92,7 +92,7 @@ def describe(details: StoredDetails, codec: Codec | None) -> dict[str, Any]:
         codec: of its workflow, to show values, too.
 
     Raises:
-        SnapshotError: the run is of another workflow.
+        SnapshotError: the codec does not know the class of a value.
     """
     data = run_data(details.run)
     if details.result is not None and codec is not None:

@@ -7,16 +7,27 @@ prompt and no error can do anything to the terminal.
 from __future__ import annotations
 
 import io
+import os
 import shlex
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 import attrs
+from rich.cells import cell_len
 
-__all__ = ["Terminal", "clock_time", "columns", "command_line", "printable", "seconds_text"]
+__all__ = [
+    "Terminal",
+    "clock_time",
+    "columns",
+    "command_line",
+    "printable",
+    "printable_lines",
+    "seconds_text",
+]
 
 _LONGEST_LINE = 2_000
 
@@ -30,12 +41,14 @@ class Terminal:
         err: for people, and for events.
         live: whether a person looks at ``err``.
         asks: whether the person can be asked something, too.
+        piped: whether ``out`` goes to another program or a file.
     """
 
     out: TextIO
     err: TextIO
     live: bool
     asks: bool
+    piped: bool = False
 
     @classmethod
     def of_process(cls) -> Terminal:
@@ -43,8 +56,10 @@ class Terminal:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        live = sys.stderr.isatty()
-        return cls(sys.stdout, sys.stderr, live, live and sys.stdin is not None and _is_a_person())
+        out, err = sys.stdout or io.StringIO(), sys.stderr or io.StringIO()  # one may be closed
+        live = err.isatty()
+        asks = live and sys.stdin is not None and _is_a_person()
+        return cls(out, err, live, asks, piped=not out.isatty())
 
     def result(self, text: str) -> None:
         """Write a result, and nothing else, to standard output."""
@@ -71,6 +86,13 @@ def printable(text: str, longest: int = _LONGEST_LINE) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
+def printable_lines(text: str) -> str:
+    """Write text on its own lines, with everything else escaped that is not to be seen."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else _escaped(each) for each in text
+    )
+
+
 def _escaped(letter: str) -> str:
     return letter.encode("unicode_escape").decode("ascii")
 
@@ -78,9 +100,11 @@ def _escaped(letter: str) -> str:
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a table as aligned text, that programs can take apart, too."""
     table = [header, *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in table
     )
 
@@ -101,12 +125,37 @@ def clock_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).astimezone().isoformat(" ", "milliseconds")
 
 
-def command_line(*arguments: str) -> str:
-    """Write a command as it would be typed, in the way in which this one was started."""
-    started = Path(sys.argv[0]).name if sys.argv else ""
-    program = (
-        [started]
-        if started.removesuffix(".exe") == "blazen-anyio"
-        else [Path(sys.executable).name or "python", "-m", "blazen_anyio"]
-    )
-    return shlex.join([*program, *arguments])
+def command_line(command: str, *arguments: str, options: Mapping[str, str | None]) -> str:
+    """Write a command as it would be typed, in the way in which this one was started.
+
+    Args:
+        command: its name.
+        arguments: what has its meaning from its place.
+        options: by name; ``""`` for a flag, ``None`` for what is not to be said.
+    """
+    said = [part for name, value in options.items() for part in _option(name, value)]
+    if any(argument.startswith("-") for argument in arguments):
+        return shlex.join([*_program(), command, *said, "--", *arguments])
+    return shlex.join([*_program(), command, *arguments, *said])
+
+
+def _option(name: str, value: str | None) -> list[str]:
+    if value is None:
+        return []
+    if value.startswith("-"):
+        return [f"{name}={value}"]
+    return [name, value] if value else [name]
+
+
+def _program() -> list[str]:
+    started = sys.argv[0] if sys.argv else ""
+    if Path(started).name.removesuffix(".exe") == "blazen-anyio":
+        return [_as_the_shell_finds_it(started)]
+    return [_as_the_shell_finds_it(sys.executable or "python"), "-m", "blazen_anyio"]
+
+
+def _as_the_shell_finds_it(program: str) -> str:
+    """The name of a program if that is enough, else its path."""
+    name = Path(program).name
+    found = shutil.which(name)
+    return name if found and os.path.abspath(found) == os.path.abspath(program) else program

@@ -8,11 +8,11 @@ task redraws the board.
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import anyio
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -44,7 +44,7 @@ class View(Protocol):
         """Show a line besides."""
         ...
 
-    def paused(self) -> Any:
+    def paused(self) -> AbstractContextManager[None]:
         """A context manager: the terminal is somebody else's inside."""
         ...
 
@@ -127,6 +127,7 @@ class BoardView:
     def say(self, text: str) -> None:
         """See :class:`View`."""
         self._console.print(Text(text, "yellow"))
+        self._console.show_cursor(True)  # the next signal may end the process as it is
 
     @contextmanager
     def paused(self) -> Generator[None]:
@@ -142,22 +143,22 @@ class BoardView:
     async def _redraw_often(self) -> None:
         while True:
             if self._live is not None:
+                self._show_held()
                 self._live.update(self._board(), refresh=True)
             await anyio.sleep(_REDRAW)
 
     def _show(self, event: Event) -> None:
+        """Keep a line for the next time: many at once cost no more than one."""
         if not isinstance(event, InputRequestEvent):
             self._held.append(printable(repr(event)))
-            if self._live is not None:
-                self._show_held()
 
     def _show_held(self) -> None:
         """Show what has come, also while the terminal was somebody else's."""
         held, self._held = self._held, []
-        for line in held:
-            self._console.print(Text(line, "dim"))
+        if held:
+            self._console.print(Text("\n".join(held), "dim"))
 
-    def _board(self) -> Any:
+    def _board(self) -> RenderableType:
         run = self._run
         assert run is not None, "there is a run while the board is shown"
         return draw(
@@ -178,6 +179,7 @@ class BoardView:
             self._live.start(refresh=True)
             self._show_held()
         elif not wanted and self._live is not None:
+            self._show_held()
             live, self._live = self._live, None
             live.update(self._board())
             live.transient = self._follows  # the last one stays on the terminal

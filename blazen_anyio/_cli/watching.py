@@ -1,7 +1,7 @@
 """Watching: a run that another process executes, followed through its store and never touched.
 
-On a terminal as a board, elsewhere as lines of JSON: the facts of its log, or its status where no
-log is kept.
+On a terminal as a board; as lines of JSON where standard output is a pipe or a file, or nobody
+looks: the facts of its log, or its status where no log is kept.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .stored import StoredDetails, fact_data, queued, read_details, run_data
 from .terminal import Terminal
 from .view import console_for
 
-__all__ = ["EXIT_CODES", "watch"]
+__all__ = ["EXIT_CODES", "follow"]
 
 EXIT_CODES: Mapping[str, int] = {
     "completed": DONE,
@@ -89,7 +89,7 @@ def _is_left(run: StoredRun) -> bool:
     return run.status == "running" and run.owner is None
 
 
-async def watch(store: Store, run_id: str, terminal: Terminal, interval: float) -> int:
+async def follow(store: Store, run_id: str, terminal: Terminal, interval: float) -> int:
     """Follow a run until it has ended or is put down.
 
     Returns:
@@ -98,7 +98,7 @@ async def watch(store: Store, run_id: str, terminal: Terminal, interval: float) 
     Raises:
         StoreError: there is no such run, or the store failed.
     """
-    screen = _live_board if terminal.live else _lines
+    screen = _live_board if terminal.live and not terminal.piped else _lines
     with screen(terminal) as show:
         seen, ended = 0, False
         details = await read_details(store, run_id)

@@ -20,25 +20,13 @@ from .showing import clean
 from .summary import StepSummary, Topology, observe, passages, summarize
 from .timeline import Attempt, Invocation, Timeline, Wait, read_timeline
 
-__all__ = ["ENDED", "Gap", "Record", "document"]
+__all__ = ["AT_REST", "Record", "document"]
 
-ENDED = frozenset({"completed", "failed", "cancelled", "suspended"})
+AT_REST = frozenset({"completed", "failed", "cancelled", "suspended"})
+"""The statuses of a run of which nothing is running."""
 
 _LONGEST_TEXT = 20_000
 _SOURCES = frozenset({"start", "external"})
-
-
-@attrs.frozen
-class Gap:
-    """Something that is not known any more.
-
-    Attributes:
-        place: before which fact it is, counted from 0.
-        text: what is missing, in a sentence.
-    """
-
-    place: int
-    text: str
 
 
 @attrs.frozen(kw_only=True)
@@ -50,7 +38,7 @@ class Record:
         run_id: the id of the run.
         status: how it ended, or what it does.
         facts: what happened, oldest first.
-        gaps: what of that is missing.
+        gaps: what of that is missing, in sentences.
         offset: what to add to the times of facts for wall-clock seconds; ``None`` if unknown.
         now: until when it is known what happened, on the clock of the facts; ``None`` for the time
             of the last fact.
@@ -67,7 +55,7 @@ class Record:
     run_id: str
     status: str
     facts: Sequence[HistoryFact]
-    gaps: Sequence[Gap] = ()
+    gaps: Sequence[str] = ()
     offset: float | None = None
     now: float | None = None
     error: str = ""
@@ -81,7 +69,7 @@ class Record:
 
 def document(record: Record) -> dict[str, Any]:
     """Write what is known of a run as plain data."""
-    timeline = read_timeline(record.facts, ended=record.status in ENDED)
+    timeline = read_timeline(record.facts, ended=record.status in AT_REST)
     rows = _Rows(timeline, record)
     topology = record.topology or observe(timeline)
     return {
@@ -91,7 +79,7 @@ def document(record: Record) -> dict[str, Any]:
         "graph": _graph(topology, timeline),
         "invocations": rows.invocations(),
         "facts": rows.facts(),
-        "gaps": [[gap.place, gap.text] for gap in record.gaps],
+        "gaps": list(record.gaps),
         "state": [
             [clean(key), clean(text, _LONGEST_TEXT)] for key, text in sorted(record.state.items())
         ],
@@ -291,7 +279,8 @@ def _taken(topology: Topology, timeline: Timeline) -> Callable[[tuple[int, int]]
 
     def taken(link: tuple[int, int]) -> int | None:
         source, target = (topology.nodes[each] for each in link)
-        if target.kind == "stop" or (source in sources and len(sources) > 1):
+        # A gather has one of its events for a cause, however many it takes.
+        if target.kind in ("stop", "gather") or (source in sources and len(sources) > 1):
             return None
         return counts["" if source in sources else source.label, target.label]
 

@@ -18,7 +18,7 @@ from .._exceptions import StoreError
 from .._run import Run
 from .._store import HistoryFact, LogEntry, Store, StoredRun, open_rows
 from .._workflow import Workflow
-from .document import ENDED, Gap, Record, document
+from .document import AT_REST, Record, document
 from .page import page
 from .showing import clean, show
 from .stored import Contents, Log
@@ -79,8 +79,8 @@ def report(run: Run[Any], workflow: Workflow[Any] | None = None) -> Report:
         report(run, workflow).write("run.html")
     """
     runner = run._runner
-    outcome, clock = runner.machine.outcome, _read(runner.clock)
-    ended = run.status in ENDED
+    outcome, now = runner.machine.outcome, runner.clock()
+    ended = run.status in AT_REST
     event = None if outcome is None else outcome.event
     record = Record(
         workflow=runner.machine.plan.name,
@@ -88,8 +88,8 @@ def report(run: Run[Any], workflow: Workflow[Any] | None = None) -> Report:
         status=run.status,
         facts=tuple(_facts(run)),
         gaps=tuple(_gaps_of_history(run)),
-        offset=None if clock is None else time.time() - clock,
-        now=None if ended else clock,
+        offset=time.time() - now,
+        now=None if ended else now,
         error="" if outcome is None or outcome.error is None else _described(outcome.error),
         result="" if event is None else show(event),
         state={key: show(value) for key, value in runner.machine.state.items()},
@@ -126,7 +126,7 @@ async def stored_report(store: Store, run_id: str, workflow: Workflow[Any] | Non
         (row.sequence, LogEntry.read(seal.open("log", row.sequence, row.body)))
         for row in await store.entries(run_id)
     ]
-    return _report(_record_of(stored, texts, Log(entries), workflow))
+    return _report(_record_of(stored, texts, Log(entries, stored.sequence), workflow))
 
 
 def _record_of(
@@ -182,26 +182,17 @@ def _facts(run: Run[Any]) -> Iterator[HistoryFact]:
         )
 
 
-def _gaps_of_history(run: Run[Any]) -> Iterator[Gap]:
+def _gaps_of_history(run: Run[Any]) -> Iterator[str]:
     history = run.history
     if not history.enabled:
-        yield Gap(0, "This workflow keeps no history (history=0).")
+        yield "This workflow keeps no history (history=0)."
     elif history.dropped:
-        yield Gap(
-            0,
+        yield (
             f"{history.dropped:,} earlier facts are not shown: the history keeps the newest "
-            f"{history.maxlen:,}. Workflow(history=None) keeps all.",
+            f"{history.maxlen:,}. Workflow(history=None) keeps all."
         )
     elif len(history) and history[0].kind == "run_resumed":
-        yield Gap(0, "What happened before the run was taken up here is not in its history.")
-
-
-def _read(clock: Any) -> float | None:
-    """The time, if there is still a loop that has one."""
-    try:
-        return float(clock())
-    except RuntimeError:
-        return None
+        yield "What happened before the run was taken up here is not in its history."
 
 
 def _described(error: BaseException) -> str:

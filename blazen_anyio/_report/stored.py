@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from .._codec import Codec, unescape_text
 from .._exceptions import SnapshotError
 from .._store import RESULT, HistoryFact, LogEntry, replay
-from .document import Gap
 from .showing import show
 
 __all__ = ["Contents", "Log"]
@@ -76,10 +76,16 @@ class Contents:
 
 
 class Log:
-    """The log of a stored run: the sequence and the entry of each commit, ascending."""
+    """The log of a stored run.
 
-    def __init__(self, entries: Sequence[tuple[int, LogEntry]]) -> None:
+    Args:
+        entries: the sequence and the entry of each commit, ascending.
+        sequence: of the last commit, which the log may lack.
+    """
+
+    def __init__(self, entries: Sequence[tuple[int, LogEntry]], sequence: int) -> None:
         self._entries = entries
+        self._sequence = sequence
 
     @property
     def facts(self) -> tuple[HistoryFact, ...]:
@@ -87,23 +93,22 @@ class Log:
         return tuple(fact for _, entry in self._entries for fact in entry.facts)
 
     @property
-    def gaps(self) -> tuple[Gap, ...]:
+    def gaps(self) -> tuple[str, ...]:
         """What is missing of it."""
         if not self._entries:
-            return (Gap(0, "The store keeps no log of this run; one with keep_log=True does."),)
-        found: list[Gap] = []
-        expected, place = 1, 0
-        for sequence, entry in self._entries:
-            if sequence > expected:
-                text = f"The log has no entries for commits {expected:,} to {sequence - 1:,}."
-                found.append(Gap(place, text))
-            expected, place = sequence + 1, place + len(entry.facts)
-        return tuple(found)
+            return ("The store keeps no log of this run; one with keep_log=True does.",)
+        numbers = [0, *(sequence for sequence, _ in self._entries), self._sequence + 1]
+        return tuple(
+            f"The log has no entries for commits {before + 1:,} to {after - 1:,}."
+            for before, after in pairwise(numbers)
+            if after > before + 1
+        )
 
     def rows_before_end(self) -> dict[str, str] | None:
         """The rows before the commit that completed the run; ``None`` if the log lacks some."""
         numbers = [sequence for sequence, _ in self._entries]
-        if not numbers or numbers != list(range(1, len(numbers) + 1)):
+        whole = list(range(1, max(self._sequence, len(numbers)) + 1))
+        if not numbers or numbers != whole:
             return None
         entries = [entry for _, entry in self._entries]
         ends = next(

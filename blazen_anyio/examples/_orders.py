@@ -186,6 +186,7 @@ class Orders:
             if run.run_id not in self._live:
                 raise  # it has not begun: an error of who began it
             if not isinstance(error, RunSuspendedError):
+                logger.error("order %s failed", run.run_id, exc_info=error)
                 live.show("failed", error=type(error).__name__)
         finally:
             live.end()
@@ -196,8 +197,12 @@ class Orders:
         for run_id in ended[: max(0, len(ended) - ENDED_KEPT)]:
             del self._live[run_id]
 
-    def get(self, run_id: str) -> Live | None:
-        """A run of this process; ``None`` if it is another's, or was forgotten."""
+    async def get(self, run_id: str) -> Live | None:
+        """A run of this process, or one that has completed before, for its result."""
+        if run_id not in self._live:
+            stored = await self._store.load(run_id)
+            if stored is not None and stored.status == "completed":
+                await self._go(self._workflow.resume_from(self._store, run_id))
         return self._live.get(run_id)
 
     async def status(self, run_id: str) -> Mapping[str, object] | None:

@@ -74,10 +74,11 @@ def make_server() -> MCPServer:
         """Count the words of each text."""
         async with reading.start(Read(tuple(texts))) as run:
             done = 0
-            async for event in run.stream_events():
-                assert isinstance(event, Count), "no other is written to the stream"
-                done += 1
-                await context.report_progress(done, len(texts), f"{event.words} words")
+            async with run.stream_events(overflow="block") as stream:  # a client may be slow
+                async for event in stream:
+                    assert isinstance(event, Count), "no other is written to the stream"
+                    done += 1
+                    await context.report_progress(done, len(texts), f"{event.words} words")
             return list((await run.result()).words)
 
     return server

@@ -45,6 +45,8 @@ __all__ = ["application", "main"]
 
 # ---- over HTTP ---------------------------------------------------------------------------------
 
+_DIGITS = 10  # of the number of an event: nobody watches for so long
+
 
 class EventLines(AsyncIterator[str]):
     """What a run shows as server-sent events, from a place on.
@@ -61,7 +63,8 @@ class EventLines(AsyncIterator[str]):
         self._live = live
         self._life = life
         before, _, number = last.partition("-")
-        self._next = int(number) + 1 if before == life and number.isdecimal() else 0
+        known = before == life and number.isdecimal() and len(number) < _DIGITS
+        self._next = int(number) + 1 if known else 0
 
     async def __anext__(self) -> str:
         live = self._live
@@ -77,8 +80,8 @@ def _orders(request: Request) -> Orders:
     return cast("Orders", request.state.orders)
 
 
-def _live(request: Request) -> Live:
-    live = _orders(request).get(request.path_params["run_id"])
+async def _live(request: Request) -> Live:
+    live = await _orders(request).get(request.path_params["run_id"])
     if live is None:
         raise HTTPException(404, "no such run here")
     return live
@@ -87,7 +90,7 @@ def _live(request: Request) -> Live:
 async def _object(request: Request) -> dict[str, Any]:
     try:
         data: Any = await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
         raise HTTPException(400, "send a JSON object")
@@ -120,7 +123,7 @@ async def show_order(request: Request) -> Response:
 
 async def stream_order(request: Request) -> Response:
     """``GET /orders/RUN/events`` streams what an order shows, until it ends."""
-    live, last = _live(request), request.headers.get("last-event-id", "")
+    live, last = await _live(request), request.headers.get("last-event-id", "")
     lines = EventLines(live, request.state.life, last)
     return StreamingResponse(
         lines, media_type="text/event-stream", headers={"cache-control": "no-store"}
@@ -129,7 +132,7 @@ async def stream_order(request: Request) -> Response:
 
 async def answer_order(request: Request) -> Response:
     """``POST /orders/RUN/answers`` answers a question; it is stored when this returns."""
-    run, body = _live(request).run, await _object(request)
+    run, body = (await _live(request)).run, await _object(request)
     request_id, answer = body.get("request_id"), body.get("answer")
     if not isinstance(request_id, str) or not isinstance(answer, str):
         raise HTTPException(400, "request_id, answer: texts")

@@ -196,9 +196,9 @@ async def run_triage(start: Inbox | Snapshot, human: Human | None) -> Report:
     """
     workflow = triage()
     async with (
-        workflow.resume(start) if isinstance(start, Snapshot) else workflow.start(start)
-    ) as run:
-        requests = run.stream_events()
+        workflow.resume(start) if isinstance(start, Snapshot) else workflow.start(start) as run,
+        run.stream_events(overflow="block") as requests,  # a human may take long
+    ):
         async with anyio.create_task_group() as group:
             with anyio.CancelScope() as asking:
                 group.start_soon(_suspend_when_interrupted, run, asking)

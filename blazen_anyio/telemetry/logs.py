@@ -28,6 +28,7 @@ from .._observer import (
     Observer,
     RunEnd,
 )
+from ._errors import error_type
 
 __all__ = ["LogContext", "LogFilter", "LogObserver", "log_fields"]
 
@@ -121,7 +122,8 @@ class LogObserver(Observer):
     Args:
         logger: a logger of the standard library; by default ``blazen_anyio``.
         tracebacks: write exceptions with their messages and tracebacks, which may hold what should
-            not be in a log; by default only their types are written.
+            not be in a log; by default only their types are written, a step's failure by the type
+            of what the step raised.
     """
 
     def __init__(self, logger: logging.Logger | None = None, *, tracebacks: bool = False) -> None:
@@ -164,7 +166,7 @@ class LogObserver(Observer):
         extra: dict[str, object] = {**_NO_FIELDS, **fields}
         extra |= {"status": end.kind, "duration": end.duration}
         if end.error is not None:
-            extra["error_type"] = _type_of(end.error)
+            extra["error_type"] = error_type(end.error)
         if isinstance(end, AttemptEnd) and end.retry_in is not None:
             extra["retry_in"] = end.retry_in
         shown = end.error if self._tracebacks else None
@@ -189,11 +191,7 @@ def _of_attempt(attempt: ObservedAttempt) -> Mapping[str, object]:
 
 def _told(kind: str, error: BaseException | None) -> str:
     what = kind.replace("_", " ")
-    return what if error is None else f"{what} with {_type_of(error)}"
-
-
-def _type_of(error: BaseException) -> str:
-    return type(error).__qualname__
+    return what if error is None else f"{what} with {error_type(error)}"
 
 
 def _bind_nothing(**fields: object) -> _Tokens:

@@ -33,9 +33,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from importlib import metadata
 
 from .._events import InputRequestEvent
-from .._exceptions import StepFailedError
 from .._observer import (
     AttemptEnd,
     InvocationEnd,
@@ -45,11 +45,12 @@ from .._observer import (
     Observer,
     RunEnd,
 )
+from ._errors import error_type
 
 try:
     from opentelemetry import context as otel_context
     from opentelemetry import metrics, trace
-    from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+    from opentelemetry.metrics import CallbackOptions, Histogram, Meter, MeterProvider, Observation
     from opentelemetry.trace import Link, Span, Status, StatusCode, TracerProvider
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 except ImportError as error:
@@ -91,8 +92,9 @@ class OpenTelemetry(Observer):
         meter_provider: MeterProvider | None = None,
         exception_messages: bool = False,
     ) -> None:
-        self._tracer = trace.get_tracer(_SCOPE, tracer_provider=tracer_provider)
-        meter = metrics.get_meter(_SCOPE, meter_provider=meter_provider)
+        version = _version()
+        self._tracer = trace.get_tracer(_SCOPE, version, tracer_provider)
+        meter = metrics.get_meter(_SCOPE, version, meter_provider)
         self._instruments = _Instruments(meter, self._observe_queues)
         self._messages = exception_messages
         self._runs: dict[ObservedRun, Span] = {}
@@ -188,14 +190,14 @@ class OpenTelemetry(Observer):
     def _end(self, span: Span, what: str, end: _End) -> None:
         span.set_attribute(f"blazen.{what}.status", end.kind)
         if end.error is not None:
-            kind = _type_of(end.error)
+            kind = error_type(end.error)
             span.set_attribute("error.type", kind)
             span.set_status(Status(StatusCode.ERROR, kind))
         span.end()
 
     def _described(self, error: BaseException) -> dict[str, str]:
         described = {
-            "exception.type": _type_of(error),
+            "exception.type": error_type(error),
             "exception.stacktrace": "".join(traceback.format_tb(error.__traceback__)),
         }
         if self._messages:
@@ -212,6 +214,13 @@ class OpenTelemetry(Observer):
             Observation(depth, {"blazen.workflow.name": workflow, "blazen.step.name": step})
             for (workflow, step), depth in depths.items()
         ]
+
+
+def _version() -> str:
+    try:
+        return metadata.version("blazen-anyio")
+    except metadata.PackageNotFoundError:  # not installed, but copied or frozen into a program
+        return ""
 
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -241,15 +250,18 @@ class _Instruments:
             unit="{delivery}",
             description="Deliveries that wait for their step.",
         )
-        self.run_duration, self.invocation_duration, self.attempt_duration = (
-            meter.create_histogram(
-                f"blazen.{what}.duration",
-                unit="s",
-                description=f"How long each {what} took.",
-                explicit_bucket_boundaries_advisory=_BUCKETS,
-            )
-            for what in ("run", "invocation", "attempt")
-        )
+        self.run_duration = _durations(meter, "run")
+        self.invocation_duration = _durations(meter, "invocation")
+        self.attempt_duration = _durations(meter, "attempt")
+
+
+def _durations(meter: Meter, what: str) -> Histogram:
+    return meter.create_histogram(
+        f"blazen.{what}.duration",
+        unit="s",
+        description=f"How long each {what} took.",
+        explicit_bucket_boundaries_advisory=_BUCKETS,
+    )
 
 
 def _links_to_before(run: ObservedRun) -> list[Link]:
@@ -284,16 +296,5 @@ def _labels(about: ObservedRun | ObservedInvocation) -> dict[str, str]:
 def _labels_at_end(about: ObservedRun | ObservedInvocation, what: str, end: _End) -> dict[str, str]:
     labels = {**_labels(about), f"blazen.{what}.status": end.kind}
     if end.error is not None:
-        labels["error.type"] = _type_of(end.error)
+        labels["error.type"] = error_type(end.error)
     return labels
-
-
-def _type_of(error: BaseException) -> str:
-    """The name of an exception's class; of the cause, where the engine only passes it on."""
-    cause = error.error if isinstance(error, StepFailedError) else error
-    kind = type(cause)
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else (f"{kind.__module__}.{kind.__qualname__}")
-    )

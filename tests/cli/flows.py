@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from decimal import Decimal
 from typing import Any
@@ -138,6 +139,26 @@ automatic = Workflow("drinks", [ask, serve], input_handler=lambda request: answe
 
 async def answer_by_itself() -> str:
     return "water"
+
+
+@step
+async def hang_on(ev: StartEvent) -> StopEvent:
+    """Does not let itself be cancelled."""
+    with anyio.CancelScope(shield=True):
+        await anyio.sleep(60)
+    return StopEvent()
+
+
+stubborn = Workflow("stubborn", [hang_on])
+
+
+@step
+def call_another_program(ev: StartEvent) -> StopEvent:
+    subprocess.run([sys.executable, "-c", "print('a word of the child\\'s')"], check=True)
+    return StopEvent(result="done")
+
+
+child_process = Workflow("child_process", [call_another_program])
 
 
 class Other(StartEvent):

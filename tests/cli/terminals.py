@@ -26,16 +26,18 @@ _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 @attrs.define
 class Person:
-    """Somebody who runs a command at a terminal; only its standard output is a pipe.
+    """Somebody who runs a command at a terminal; its standard output may be a pipe.
 
     Attributes:
         process: the command.
         shown: all that the terminal has shown so far, without colours and movements.
+        raw: all of it.
     """
 
     process: subprocess.Popen[str]
     _terminal: int
     shown: str = ""
+    raw: str = ""
     _seen: int = 0
 
     def sees(self, text: str) -> None:
@@ -55,7 +57,7 @@ class Person:
         while self._read(deadline):
             pass
         out, _ = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, out
+        return self.process.returncode, out or ""
 
     def _read(self, deadline: float) -> bool:
         ready, _, _ = select.select([self._terminal], [], [], max(0, deadline - time.monotonic()))
@@ -63,19 +65,23 @@ class Person:
             data = os.read(self._terminal, 2**16) if ready else b""
         except OSError:  # the other side is closed
             data = b""
-        self.shown += _CONTROLS.sub("", data.decode(errors="replace"))
+        text = data.decode(errors="replace")
+        self.raw += text
+        self.shown += _CONTROLS.sub("", text)
         return bool(data)
 
 
 @contextmanager
-def at_terminal(directory: Path, arguments: Sequence[str]) -> Iterator[Person]:
+def at_terminal(
+    directory: Path, arguments: Sequence[str], *, piped: bool = True
+) -> Iterator[Person]:
     """Run a command with a terminal as its controlling one, in a session of its own."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "blazen_anyio", *arguments],
         cwd=directory,
         stdin=theirs,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.PIPE if piped else theirs,
         stderr=theirs,
         text=True,
         start_new_session=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -19,6 +20,19 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminal
 
 SHOP = "cli.flows:shop"
 BACKENDS = ["asyncio", "trio"]
+PYTHON = shlex.quote(sys.executable)
+
+
+def in_shell(directory: Path, command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        shell=True,
+        cwd=directory,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def order(*items: str) -> list[str]:
@@ -52,19 +66,60 @@ def test_ctrl_c_suspends_and_prints_the_command_that_resumes(tmp_path: Path, bac
         person.sees("tea is priced")
         person.types(CTRL_C)
         person.sees("suspending; steps have 0.0 s to finish")
-        person.sees("is suspended\n  go on with: python")
+        person.sees("is suspended\n  go on with: ")
         code, out = person.ends()
     assert (code, out) == (3, "")
     printed = person.shown[person.shown.rindex("go on with: ") + 12 :].splitlines()[0]
     (tmp_path / "gate").touch()
-    typed = [sys.executable, *shlex.split(printed)[1:]]
-    done = subprocess.run(
-        typed, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
-    )
+    done = in_shell(tmp_path, printed)
     assert (done.returncode, json.loads(done.stdout)["total"]) == (0, 7)
     assert "a word of the user's" not in done.stderr
     assert "tea is priced" not in done.stderr
     assert ("--backend trio" in printed) == (backend == "trio")
+
+
+def test_an_odd_run_id_resumes_as_it_is_printed(tmp_path: Path) -> None:
+    command = ["run", "cli.flows:drinks", "--store=-a.db", "--run-id=-it's", "--no-log"]
+    with at_terminal(tmp_path, [*command, "--backend", "trio"]) as person:
+        person.sees("[tea / coffee] ")
+        person.types(CTRL_D)
+        assert person.ends() == (3, "")
+    printed = re.findall("(?:answer|go on) with: (.*)", person.shown)
+    done = [in_shell(tmp_path, each.replace("ANSWER", "tea")) for each in printed]
+    assert [(each.returncode, each.stdout) for each in done] == [(0, ""), (0, '"tea"\n')]
+    assert "--backend trio --no-log" in printed[1]
+
+
+def test_who_ends_the_process_as_it_is_gets_the_cursor_back(tmp_path: Path) -> None:
+    with at_terminal(tmp_path, ["run", "cli.flows:stubborn"]) as person:
+        person.sees("stubborn")
+        person.types(CTRL_C)
+        person.sees("suspending")
+        person.types(CTRL_C)
+        person.sees("stubborn  run")
+        person.sees("cancelled")
+        person.types(CTRL_C)
+        assert person.ends() == (-signal.SIGINT, "")
+    hidden, shown = (person.raw.rfind(f"\x1b[?25{letter}") for letter in "lh")
+    assert hidden < shown
+
+
+def test_what_a_child_process_writes_is_not_the_result(tmp_path: Path) -> None:
+    with at_terminal(tmp_path, ["run", "cli.flows:child_process"]) as person:
+        assert person.ends() == (0, '"done"\n')
+    assert "a word of the child's" in person.shown
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_hold_nothing_up(tmp_path: Path, closed: str) -> None:
+    done = in_shell(tmp_path, f"{PYTHON} -m blazen_anyio run cli.flows:automatic {closed}")
+    assert (done.returncode, done.stdout) == (0, "" if ">&-" in closed.split() else '"water"\n')
+
+
+def test_a_closed_input_can_not_be_read(tmp_path: Path) -> None:
+    done = in_shell(tmp_path, f"{PYTHON} -m blazen_anyio run cli.flows:automatic --input - <&-")
+    assert done.returncode == 2
+    assert done.stderr == "blazen-anyio: --input -: standard input is closed\n"
 
 
 def test_a_second_ctrl_c_cancels(tmp_path: Path) -> None:
@@ -77,7 +132,8 @@ def test_a_second_ctrl_c_cancels(tmp_path: Path) -> None:
         person.sees("cancelling")
         person.sees("blazen-anyio: run 'r' was cancelled\n  hint: go on with: ")
         assert person.ends() == (130, "")
-    with at_terminal(tmp_path, ["watch", "r", "-s", "runs.db", "--interval", "0.01"]) as person:
+    watch = ["watch", "r", "-s", "runs.db", "--interval", "0.01"]
+    with at_terminal(tmp_path, watch, piped=False) as person:
         person.sees("shop  run r  cancelled")
         assert person.ends() == (1, "")
 
@@ -104,12 +160,18 @@ def test_a_failure_in_the_middle_of_a_prompt_is_shown_below_it(tmp_path: Path) -
 
 
 def test_a_run_is_watched_from_another_process(tmp_path: Path) -> None:
-    """The watcher only reads, and who executes the run too is told that somebody does."""
+    """The watcher only reads, and who executes the run too is told that somebody does.
+
+    Another watches through a pipe, and gets lines of JSON there though there is a terminal.
+    """
     command = ["run", SHOP, *order("tea", "ask"), "-s", "runs.db", "--run-id", "r"]
     watch = ["watch", "r", "-s", "runs.db", "--interval", "0.02"]
     with at_terminal(tmp_path, command) as person:
         person.sees("  > ")
-        with at_terminal(tmp_path, watch) as watcher:
+        with (
+            at_terminal(tmp_path, watch, piped=False) as watcher,
+            at_terminal(tmp_path, watch) as program,
+        ):
             watcher.sees("? What does ask cost?")
             busy = subprocess.run(
                 [sys.executable, "-m", "blazen_anyio", "resume", SHOP, "r", "-s", "runs.db"],
@@ -123,11 +185,15 @@ def test_a_run_is_watched_from_another_process(tmp_path: Path) -> None:
             assert person.ends()[0] == 0
             watcher.sees("shop  run r  completed")
             assert watcher.ends() == (0, "")
+            code, lines = program.ends()
     assert busy.returncode == 1
     assert "is being executed by" in busy.stderr
     assert "hint: follow it with: " in busy.stderr
     rows = [line.split() for line in watcher.shown.splitlines()]
     assert ["price", "0", "0", "2", "0", "0"] in rows
+    assert (code, program.shown) == (0, "")
+    told = [json.loads(line) for line in lines.splitlines()]
+    assert [line["status"] for line in told if "status" in line][-1] == "completed"
 
 
 def test_terminate_suspends_as_well_and_pipes_get_only_json(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from blazen_anyio._cli import main, session
-from blazen_anyio._cli.errors import CommandError, report
+from blazen_anyio._cli.errors import CommandError, show_error
 from blazen_anyio._cli.terminal import Terminal
 
 from .conftest import Told
@@ -44,6 +44,13 @@ def test_every_command_explains_itself(blazen: Blazen, command: str) -> None:
         (["run", "a:b", "--backend", "curio"], "blazen-anyio run --help"),
         (["run", "a:b", "--grace", "-1"], "blazen-anyio run --help"),
         (["ls"], "blazen-anyio ls --help"),
+        (["run", "a:b", "--run-id", "two\nlines"], "blazen-anyio run --help"),
+        (["run", "a:b", "--run-id", ""], "blazen-anyio run --help"),
+        (["rm", "-s", "x", "--older-than", "-7d"], "blazen-anyio rm --help"),
+        (
+            ["fork", "a:b", "r", "-s", "x", "--at", "1", "--new-run-id", ""],
+            "blazen-anyio fork --help",
+        ),
         (["fork", "a:b", "r", "-s", "x", "--at", "0"], "blazen-anyio fork --help"),
     ],
 )
@@ -120,6 +127,8 @@ def test_a_backend_that_is_not_installed_is_told(
         ("cli.flows:thing", "module cli.flows has no attribute thing", ""),
         ("cli.flows:shop.thing", "module cli.flows has no attribute shop.thing", ""),
         ("cli.flows:make_nothing", "is of type NoneType, not a workflow", "name a Workflow"),
+        ("cli.flows:price", "is of type StepFunction, not a workflow", "name a Workflow"),
+        ("builtins:dir", "is of type list, not a workflow", "name a Workflow"),
     ],
 )
 def test_what_is_no_workflow_is_told(
@@ -170,6 +179,31 @@ def test_a_module_of_the_current_directory_is_loaded_and_its_errors_are_its_own(
     told = blazen("graph", "broken_module:w")
     assert told.code == 1
     assert problem in told.lines[-1]
+    assert "importlib" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("run", "backend"),
+    [
+        ("anyio.run(main)", "asyncio"),
+        ("anyio.run(main)", "trio"),
+        ("asyncio.run(made)", "asyncio"),
+        ("trio.run(main)", "trio"),
+    ],
+)
+def test_a_script_that_runs_something_when_it_is_imported_is_told_how_not_to(
+    blazen: Blazen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: str, backend: str
+) -> None:
+    monkeypatch.setattr("sys.path", [path for path in sys.path if path])
+    monkeypatch.delitem(sys.modules, "a_script", raising=False)
+    (tmp_path / "a_script.py").write_text(
+        "import anyio, asyncio, trio\n"
+        "async def main(): ...\n"
+        f"made = main()\ntry: {run}\nfinally: made.close()\n"
+    )
+    told = blazen("run", "a_script:w", "--backend", backend)
+    assert told.code == 1
+    assert told.lines[-1] == "  hint: what runs it belongs behind: if __name__ == '__main__':"
 
 
 # ---- pictures ------------------------------------------------------------------------------------
@@ -249,7 +283,7 @@ def test_an_error_that_nobody_expected_is_shown_with_its_traceback(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     for error in ZeroDivisionError("by zero"), AssertionError():
-        assert report(error, sys.stderr, full=False) == 1
+        assert show_error(error, sys.stderr, full=False) == 1
         shown = capsys.readouterr().err.splitlines()
         assert shown[0].startswith(type(error).__name__)
         assert shown[-1].startswith(f"blazen-anyio: {type(error).__name__}")

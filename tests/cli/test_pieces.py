@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -123,23 +124,58 @@ def test_a_time_says_its_zone() -> None:
 
 def test_columns_are_aligned() -> None:
     assert columns(("a", "bb"), [("long\n", ""), ("x", "y")]) == "a       bb\nlong\\n\nx       y"
+    assert columns(("a", "b"), [("日本", "x"), ("ab", "y")]) == "a     b\n日本  x\nab    y"
 
 
 @pytest.mark.parametrize(
     ("program", "typed"),
     [
-        (["/usr/bin/blazen-anyio"], "blazen-anyio resume 'a b'"),
-        (["C:/x/blazen-anyio.exe"], "blazen-anyio.exe resume 'a b'"),
-        (["/x/blazen_anyio/__main__.py"], "python3 -m blazen_anyio resume 'a b'"),
-        ([], "python3 -m blazen_anyio resume 'a b'"),
+        (["BIN/blazen-anyio"], "blazen-anyio"),
+        (["OTHER/blazen-anyio"], "OTHER/blazen-anyio"),
+        (["./blazen-anyio.exe"], "./blazen-anyio.exe"),
+        (["BIN/blazen_anyio/__main__.py"], "python3 -m blazen_anyio"),
+        ([], "python3 -m blazen_anyio"),
     ],
 )
-def test_a_command_is_written_as_it_was_started(
-    monkeypatch: pytest.MonkeyPatch, program: list[str], typed: str
+def test_a_command_is_written_so_that_the_shell_finds_what_was_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: list[str], typed: str
 ) -> None:
-    monkeypatch.setattr("sys.argv", program)
-    monkeypatch.setattr("sys.executable", "/opt/python3")
-    assert command_line("resume", "a b") == typed
+    """By its name where that is enough: another program may have the name, too."""
+    for name in ("blazen-anyio", "python3"):
+        (tmp_path / name).touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python3"))
+    monkeypatch.setattr("sys.argv", [each.replace("BIN", str(tmp_path)) for each in program])
+    assert command_line("resume", "a b", options={}) == f"{typed} resume 'a b'"
+
+
+def test_a_python_that_the_shell_would_not_find_is_written_with_its_path(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.argv", ["x/blazen_anyio/__main__.py"])
+    monkeypatch.setattr("sys.executable", "/opt/my python")
+    written = command_line("ls", options={"--store": "a.db"})
+    assert written == "'/opt/my python' -m blazen_anyio ls --store a.db"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "typed"),
+    [
+        (["w:w", "r"], {"--store": "a b.db", "--no-log": ""}, "w:w r --store 'a b.db' --no-log"),
+        (["w:w", "-r"], {"--store": "a.db", "--snapshot": None}, "--store a.db -- w:w -r"),
+        (["w:w", "it's"], {"--store": "-a.db"}, """w:w 'it'"'"'s' --store=-a.db"""),
+    ],
+)
+def test_what_looks_like_an_option_is_written_as_none(
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    options: dict[str, str | None],
+    typed: str,
+) -> None:
+    monkeypatch.setattr("sys.argv", ["./blazen-anyio"])
+    written = command_line("resume", *arguments, options=options)
+    assert written == f"./blazen-anyio resume {typed}"
 
 
 def test_a_closed_input_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +224,14 @@ def test_a_log_tells_what_each_step_does(facts: list[HistoryFact], counts: tuple
     found = progress.statistics({"price": 2})["price"]
     assert attrs.astuple(found) == counts
     assert (progress.begun is None) == all(each.path for each in facts)
+
+
+def test_what_the_store_has_no_more_does_not_run_though_the_log_has_not_told_of_its_end() -> None:
+    """It tells with the next commit, which may come much later."""
+    progress = Progress()
+    progress.add([fact("step_started"), fact("step_started")])
+    counts = [attrs.astuple(progress.statistics({"price": n})["price"])[:3] for n in (3, 2, 1, 0)]
+    assert counts == [(1, 2, 0), (0, 2, 0), (0, 1, 1), (0, 0, 2)]
 
 
 def test_a_board_shows_counts_requests_and_a_note() -> None:

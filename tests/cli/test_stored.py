@@ -52,7 +52,7 @@ def test_ls_lists_the_last_changed_first_and_takes_filters(waiting: Blazen) -> N
 
     assert listed() == ["i", "done", "w"]
     assert listed("--status", "suspended") == ["i", "w"]
-    assert listed("--workflow", "shop") == ["done", "w"]
+    assert listed("--workflow-name", "shop") == ["done", "w"]
     assert listed("--limit", "1") == ["i"]
 
 
@@ -186,7 +186,7 @@ def test_one_of_several_requests_is_answered_by_its_id(waiting: Blazen) -> None:
 
 def test_an_answer_may_be_json(blazen: Blazen) -> None:
     blazen("run", "cli.flows:drinks", *STORE, "--run-id", "d")
-    assert blazen("respond", "cli.flows:drinks", "d", "[true, 1]", "--json", *STORE).code == 0
+    assert blazen("respond", "cli.flows:drinks", "d", "[true, 1]", "--from-json", *STORE).code == 0
     assert blazen("resume", "cli.flows:drinks", "d", *STORE).out == "[true, 1]\n"
 
 

@@ -14,13 +14,13 @@ import attrs
 import pytest
 
 from blazen_anyio import Context, Event, Run, StartEvent, StopEvent, StoreError, Workflow, step
-from blazen_anyio._cli.errors import report
+from blazen_anyio._cli.errors import show_error
+from blazen_anyio._cli.execution import Execution, Origin
 from blazen_anyio._cli.interrupts import Interrupts
 from blazen_anyio._cli.options import Executing
-from blazen_anyio._cli.running import Execution, Origin
 from blazen_anyio._cli.terminal import Terminal
 from blazen_anyio._cli.view import BoardView, LinesView
-from blazen_anyio._cli.watching import watch
+from blazen_anyio._cli.watching import follow
 from blazen_anyio._codec import Codec
 from blazen_anyio.stores import MemoryStore
 
@@ -96,6 +96,28 @@ async def test_who_asks_before_the_board_is_up_has_the_terminal_first() -> None:
             await anyio.sleep(0.5)
             assert err.getvalue() == ""
         assert err.getvalue().startswith("Tick(number=0)")
+
+
+async def test_a_board_is_not_drawn_for_each_of_many_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Drawing takes milliseconds: they would hold the run up."""
+
+    @step
+    async def flood(ev: StartEvent, ctx: Context) -> StopEvent:
+        for number in range(500):
+            ctx.write_event_to_stream(Tick(number))
+        return StopEvent()
+
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    place, err = terminal(live=True)
+    view = BoardView(place, "flood")
+    async with Workflow("flood", [flood]).start() as run:
+        await show(view, run)
+    shown = err.getvalue()
+    assert [f"Tick(number={number})" in shown for number in range(500)] == [True] * 500
+    assert shown.count("waiting") < 6
 
 
 async def test_lines_need_no_pause() -> None:
@@ -175,8 +197,8 @@ async def until(condition: Any) -> None:
 
 
 def execution(place: Terminal) -> Execution:
-    origin = Origin(workflow="x:y", store=None, snapshot=None, backend="asyncio")
-    return Execution(ticking, place, origin, Executing())
+    origin = Origin(workflow="x:y", store=None, snapshot=None, options=Executing())
+    return Execution(ticking, place, origin)
 
 
 async def test_a_cancellation_from_outside_ends_the_run_and_says_nothing() -> None:
@@ -209,11 +231,11 @@ async def test_a_watched_run_may_be_left_by_its_process_and_removed() -> None:
     async with MemoryStore(keep_log=True) as store:
         await left_behind(store)
         with anyio.move_on_after(3):
-            await watch(store, "r", place, 0.5)
+            await follow(store, "r", place, 0.5)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(remove_later, store)
             with pytest.raises(StoreError, match="run 'r' has been removed"):
-                await watch(store, "r", terminal()[0], 0.5)
+                await follow(store, "r", terminal()[0], 0.5)
     assert "nobody executes it" in err.getvalue()
     assert "ticking  run r  running" in err.getvalue()
 
@@ -231,5 +253,5 @@ async def remove_later(store: MemoryStore) -> None:
 def test_hints_of_a_store_speak_of_its_cause(capsys: pytest.CaptureFixture[str]) -> None:
     error = StoreError("the disk is full")
     error.__cause__ = OSError()
-    report(error, sys.stderr, full=False)
+    show_error(error, sys.stderr, full=False)
     assert "  hint: what was acknowledged is intact" in capsys.readouterr().err

@@ -124,11 +124,11 @@ async def test_an_attempt_that_must_not_repeat_is_lost_and_what_had_not_begun_ru
         [recovered] = await workflow.recover(image, durability=durability)
     assert sorted(recovered.result) == [-1, 2]
     assert log.lines[1:] == [
-        "lost 1 after 1: blazen_anyio._exceptions.AttemptLostError",
+        "lost 1 after 1: blazen_anyio.AttemptLostError",
         "charge 2",
     ] or log.lines[1:] == [
         "charge 2",
-        "lost 1 after 1: blazen_anyio._exceptions.AttemptLostError",
+        "lost 1 after 1: blazen_anyio.AttemptLostError",
     ]
 
 

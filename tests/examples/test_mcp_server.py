@@ -14,6 +14,7 @@ pytest.importorskip("mcp", reason="mcp is not installed; see the extra 'examples
 
 from mcp import Client
 
+from blazen_anyio import Context, Workflow, step
 from blazen_anyio.examples import mcp_server
 
 pytestmark = pytest.mark.anyio
@@ -42,6 +43,34 @@ async def test_no_texts_are_an_empty_result() -> None:
     async with Client(mcp_server.make_server()) as client:
         result = await client.call_tool("count_words", {"texts": []})
     assert result.structured_content == {"result": []}
+
+
+async def test_a_run_waits_for_a_client_that_is_slow_to_take_its_progress(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More progress than any buffer holds, and each report takes longer than what it reports."""
+    texts = ["one"] * 1_200
+    reports = 0
+
+    @step(name="count")
+    async def at_once(text: mcp_server.Text, ctx: Context) -> mcp_server.Count:
+        ctx.write_event_to_stream(mcp_server.Count(1))
+        return mcp_server.Count(1)
+
+    async def slow(*report: Any) -> None:
+        nonlocal reports
+        reports += 1
+        if reports == 1:
+            await anyio.wait_all_tasks_blocked()
+
+    steps = [mcp_server.split, at_once, mcp_server.gather]
+    quick = Workflow("reading", steps, stop=mcp_server.Reading)
+    monkeypatch.setattr(mcp_server, "reading", quick)
+    monkeypatch.setattr(mcp_server.ToolContext, "report_progress", slow)
+    async with Client(mcp_server.make_server()) as client:
+        result = await client.call_tool("count_words", {"texts": texts})
+    assert result.structured_content == {"result": [1] * 1_200}
+    assert reports == 1_200
 
 
 async def test_a_call_that_is_cancelled_leaves_nothing_running(

@@ -190,6 +190,33 @@ async def test_what_a_shutdown_put_down_the_next_process_goes_on_with(
     assert await statuses(path) == {"completed": 2}
 
 
+async def test_who_comes_back_after_the_end_gets_the_result_from_the_next_process(
+    tmp_path: Path, anyio_backend: str
+) -> None:
+    """The order has ended while nobody watched, and then the process has."""
+    path = tmp_path / "orders.db"
+    async with serving(path, anyio_backend) as client:
+        run_id = await begin(client, EXPENSIVE)
+        (*_, question), last = await glance(client, run_id, 3)
+        await answer(client, run_id, question["request_id"], "no")
+        await watch(client, run_id)
+    async with serving(path, anyio_backend) as client:
+        events, _ = await watch(client, run_id, last)
+        assert events == [{"type": "invoice", "total": 24, "accepted": False}]
+        assert await answer(client, run_id, question["request_id"], "yes") == 409
+
+
+async def test_the_id_of_an_event_is_that_of_this_process_or_none(
+    tmp_path: Path, anyio_backend: str
+) -> None:
+    async with serving(tmp_path / "orders.db", anyio_backend) as client:
+        run_id = await begin(client, CHEAP)
+        events, last = await watch(client, run_id)
+        life = last.partition("-")[0]
+        for other in ("x", "-", f"{life}-", f"{life}--1", f"{life}-{'9' * 5_000}"):
+            assert (await watch(client, run_id, other))[0] == events
+
+
 async def test_clients_that_go_away_leak_no_run_and_lose_no_event(
     tmp_path: Path, anyio_backend: str
 ) -> None:
@@ -232,6 +259,7 @@ async def test_what_is_wrong_with_a_request_is_said(tmp_path: Path, anyio_backen
 
         assert await post("/orders", "{") == (400, "send a JSON object")
         assert await post("/orders", "[]") == (400, "send a JSON object")
+        assert await post("/orders", "[" * 100_000) == (400, "send a JSON object")
         assert await post("/orders", '{"items": [1]}') == (400, "items: a list of texts")
         seconds = '{"items": [], "seconds": "1"}'
         assert await post("/orders", seconds) == (400, "seconds: a number from 0 to 60")
@@ -275,23 +303,24 @@ async def test_what_somebody_else_executes_is_left_alone(
     async with SQLiteStore(path) as store, running(store) as orders:
         run_id = await orders.begin(_orders.Order(tuple(EXPENSIVE)))
         async with SQLiteStore(path) as other, running(other) as others:
-            assert others.get(run_id) is None
+            assert await others.get(run_id) is None
             status = await others.status(run_id)
             assert status is not None and status["status"] == "running"
     assert "is left as it is" in caplog.text
 
 
-async def test_a_run_that_fails_is_told_and_ends_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_run_that_fails_is_told_and_logged_and_ends_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with SQLiteStore(tmp_path / "orders.db") as store, running(store) as orders:
         run_id = await orders.begin(_orders.Order(tuple(EXPENSIVE)))
-        live = orders.get(run_id)
+        live = await orders.get(run_id)
         assert live is not None
         live.run.cancel()
         while not live.ended:
             await live.changed.wait()
         assert live.shown[-1] == {"type": "failed", "error": "RunCancelledError"}
+        assert caplog.messages == [f"order {run_id} failed"]
         assert await orders.begin(_orders.Order(("tea",))) != run_id
 
 
@@ -310,10 +339,17 @@ async def test_the_oldest_that_have_ended_are_forgotten(
         run_ids = []
         for _ in range(4):
             run_ids.append(await orders.begin(_orders.Order(("tea",))))
-            live = orders.get(run_ids[-1])
+            live = await orders.get(run_ids[-1])
             assert live is not None
             while not live.ended:
                 await live.changed.wait()
-        assert [orders.get(run_id) is None for run_id in run_ids] == [True, True, False, False]
+        shown = []
+        for run_id in reversed(run_ids):  # what was forgotten is told from its result
+            live = await orders.get(run_id)
+            assert live is not None
+            while not live.ended:
+                await live.changed.wait()
+            shown.append([each["type"] for each in live.shown])
+        assert shown == [["priced", "invoice"]] * 2 + [["invoice"]] * 2
         status = await orders.status(run_ids[0])
         assert status is not None and status["status"] == "completed"

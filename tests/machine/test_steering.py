@@ -581,7 +581,7 @@ def test_facts_tell_of_a_failed_run_with_its_error() -> None:
     assert _told(driver)[-1] == (
         "run_failed",
         0.0,
-        "blazen_anyio._exceptions.StepFailedError",
+        "blazen_anyio.StepFailedError",
     )
 
 
@@ -668,7 +668,7 @@ def test_every_attempt_that_began_is_told_to_have_ended() -> None:
     driver = Driver(plan).start()
     driver.succeed("go", Note())
     assert driver.kinds[-2:] == ["step_failed", "run_failed"]
-    assert driver.facts[-2][6] == "blazen_anyio._exceptions.NoHandlerError"
+    assert driver.facts[-2][6] == "blazen_anyio.NoHandlerError"
 
 
 def test_a_gather_that_has_nothing_to_gather_has_no_known_cause() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from blazen_anyio import HistoryFact, Report
-from blazen_anyio._report.document import Gap, Record, document
+from blazen_anyio._report.document import Record, document
 from blazen_anyio._report.summary import Topology
+from blazen_anyio._report.timeline import Outcome
 
 from .chromium import EXECUTABLE, Browser
 from .told import Story
@@ -174,7 +175,7 @@ def test_hostile_names_are_nothing_but_text(browser: Browser, tmp_path: Path, te
         state={text: text},
         state_note="note",
         requests=[text],
-        gaps=[Gap(0, "gap")],
+        gaps=["gap"],
         offset=0.0,
     )
     browser.open(page)
@@ -356,6 +357,41 @@ def test_everything_that_can_be_used_has_a_name(browser: Browser, small: Path) -
     used = [each for each in nodes if each.get("role", {}).get("value") in roles]
     assert len(used) > 8
     assert [each for each in used if not each.get("name", {}).get("value")] == []
+
+
+CONTRAST = """((kinds) => {
+  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const light = (colour) => {
+    pen.fillStyle = colour;
+    pen.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((each) => {
+      const share = each / 255;
+      return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const style = getComputedStyle(document.documentElement);
+  const grounds = ["--page", "--card"].map((name) => light(style.getPropertyValue(name)));
+  return kinds.map((kind) => {
+    const chip = document.createElement("span");
+    chip.className = kind;
+    document.body.append(chip);
+    const text = light(getComputedStyle(chip).color);
+    chip.remove();
+    return Math.min(...grounds.map((ground) => Math.max(text, ground) / Math.min(text, ground)));
+  });
+})"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_small_text_stands_out_from_its_ground(browser: Browser, small: Path, theme: str) -> None:
+    """As the Web Content Accessibility Guidelines want it (AA): by 4.5 to 1."""
+    browser.open(small)
+    browser.run(f"document.documentElement.dataset.theme = {theme!r}")
+    statuses = [*get_args(Outcome), "suspended", "paused"]
+    kinds = ["note", *(f"chip is-{status}" for status in statuses), "is-failed"]
+    found = browser.run(f"{CONTRAST}({json.dumps(kinds)})")
+    assert {kind: rate for kind, rate in zip(kinds, found, strict=True) if rate < 4.5} == {}
 
 
 def test_colours_follow_the_system_and_the_button(browser: Browser, small: Path) -> None:

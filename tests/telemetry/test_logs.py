@@ -173,20 +173,27 @@ async def test_runs_and_failures_are_written(lines: list[dict[str, Any]]) -> Non
 
     with pytest.raises(StepFailedError):
         await Workflow("failing", [fail], observers=[LogObserver()]).run(run_id="r")
+    boom = f"{Boom.__module__}.Boom"
     assert [(line["levelname"], line["message"]) for line in lines] == [
         ("INFO", "run r of failing starts"),
         (
             "WARNING",
-            "run r: attempt 1 of step fail: failed with Boom; next attempt in 3.000 s",
+            f"run r: attempt 1 of step fail: failed with {boom}; next attempt in 3.000 s",
         ),
-        ("WARNING", "run r: attempt 2 of step fail: timed out with StepTimeoutError"),
-        ("ERROR", "run r of failing: failed with StepFailedError after 8.000 s"),
+        (
+            "WARNING",
+            "run r: attempt 2 of step fail: timed out with blazen_anyio.StepTimeoutError",
+        ),
+        (
+            "ERROR",
+            "run r of failing: failed with blazen_anyio.StepTimeoutError after 8.000 s",
+        ),
     ]
     assert {line["name"] for line in lines} == {"blazen_anyio"}
     assert fields_of(lines[1]) == ("r", "failing", "fail", 1)
     assert (lines[1]["status"], lines[1]["error_type"], lines[1]["retry_in"]) == (
         "failed",
-        "Boom",
+        boom,
         3,
     )
     assert fields_of(lines[3]) == ("r", "failing", None, None)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from functools import partial
+from importlib import metadata
 from typing import Any
 
 import anyio
@@ -260,6 +261,45 @@ async def test_a_failure_shows_on_all_that_it_ends(telemetry: Telemetry) -> None
     assert len(spans) == 3
     assert {attributes(span)["error.type"] for span in spans} == {kind}
     assert {span.status.description for span in spans} == {kind}
+
+
+async def test_an_error_of_this_package_has_the_name_that_it_is_imported_by(
+    telemetry: Telemetry,
+) -> None:
+    @step(timeout=1)
+    async def slow(ev: StartEvent) -> StopEvent:
+        await anyio.sleep_forever()
+        return StopEvent()
+
+    with pytest.raises(StepFailedError):
+        await Workflow("slow", [slow], observers=[telemetry.observer]).run()
+    kinds = {attributes(span)["error.type"] for span in telemetry.spans()}
+    assert kinds == {"blazen_anyio.StepTimeoutError"}
+
+
+async def test_traces_and_metrics_say_which_version_has_made_them(telemetry: Telemetry) -> None:
+    @step
+    async def go(ev: StartEvent) -> StopEvent:
+        return StopEvent()
+
+    await Workflow("short", [go], observers=[telemetry.observer]).run()
+    data = telemetry.reader.get_metrics_data()
+    assert data is not None
+    scopes = {span.instrumentation_scope for span in telemetry.spans()}
+    scopes |= {scope.scope for each in data.resource_metrics for scope in each.scope_metrics}
+    assert {(scope.name, scope.version) for scope in scopes if scope is not None} == {
+        ("blazen_anyio", metadata.version("blazen-anyio"))
+    }
+
+
+def test_a_program_that_the_package_is_frozen_into_has_telemetry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def version(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", version)
+    assert Telemetry().observer is not None
 
 
 @pytest.mark.parametrize("how", ["cancel", "suspend", "outside"])

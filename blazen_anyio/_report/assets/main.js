@@ -24,7 +24,7 @@ function showNotices() {
   const notices = [
     ...(data.run.error === "" ? [] : [make("p", { class: "bad" }, data.run.error)]),
     ...data.requests.map((request) => make("p", {}, `Waits for an answer to: ${request}`)),
-    ...data.gaps.map(([, text]) => make("p", {}, text)),
+    ...data.gaps.map((text) => make("p", {}, text)),
   ];
   byId("notices").append(...notices);
   byId("notices").hidden = notices.length === 0;

@@ -1,4 +1,4 @@
-"""Running: one run from its first to its last step, shown, asked about, put down or finished.
+"""Execution: one run from its first to its last step, shown, asked about, put down or finished.
 
 The rule: the run belongs to an ``async with`` block that is left at once, so that what only the
 outside could move on is suspended and not waited for. How it ended is data, told after everything
@@ -20,14 +20,14 @@ from .._exceptions import RunBusyError, RunCancelledError, RunSuspendedError, Wo
 from .._run import InputHandler, Run
 from .._snapshot import Snapshot
 from .._workflow import Workflow
-from .errors import DONE, FAILED, INTERRUPTED, WAITING, report
+from .errors import DONE, FAILED, INTERRUPTED, WAITING, show_error
 from .interrupts import Interrupts, suspend
-from .loading import answers_requests, codec_of
 from .options import Executing
 from .plain import to_json
 from .prompting import Lines, Prompter
 from .terminal import Terminal, command_line, printable
 from .view import BoardView, LinesView, View
+from .workflows import answers_requests, codec_of
 
 __all__ = ["Execution", "Origin"]
 
@@ -40,27 +40,32 @@ class Origin:
         workflow: as the command line named it.
         store: likewise; ``None`` if the run is in none.
         snapshot: where to put the run down if it is in no store; ``None`` for the default.
-        backend: which it runs on.
+        options: as they were typed.
     """
 
     workflow: str
     store: str | None
     snapshot: str | None
-    backend: str
+    options: Executing
 
     def resume_command(self, run_id: str, snapshot: str | None = None) -> str:
         """The command that goes on with the run."""
-        where = [run_id, "--store", self.store] if self.store else ["--snapshot", snapshot or ""]
-        backend = [] if self.backend == "asyncio" else ["--backend", self.backend]
-        return command_line("resume", self.workflow, *where, *backend)
+        options = {"--snapshot": snapshot, "--store": self.store}
+        if self.options.backend != "asyncio":
+            options["--backend"] = self.options.backend
+        if not self.options.log:
+            options["--no-log"] = ""
+        what = [self.workflow] if self.store is None else [self.workflow, run_id]
+        return command_line("resume", *what, options=options)
 
     def respond_command(self, run_id: str) -> str:
         """The command that answers what the run asks."""
-        return command_line("respond", self.workflow, run_id, "ANSWER", "--store", self.store or "")
+        what = self.workflow, run_id, "ANSWER"
+        return command_line("respond", *what, options={"--store": self.store})
 
     def watch_command(self, run_id: str) -> str:
         """The command that follows the run where it is executed."""
-        return command_line("watch", run_id, "--store", self.store or "")
+        return command_line("watch", run_id, options={"--store": self.store})
 
 
 @attrs.frozen
@@ -78,16 +83,10 @@ class Execution:
         workflow: it.
         terminal: where it is shown.
         origin: see :class:`Origin`.
-        options: as they were typed.
     """
 
-    def __init__(
-        self,
-        workflow: Workflow[Any],
-        terminal: Terminal,
-        origin: Origin,
-        options: Executing,
-    ) -> None:
+    def __init__(self, workflow: Workflow[Any], terminal: Terminal, origin: Origin) -> None:
+        options = origin.options
         self._workflow = workflow
         self._terminal = terminal
         self._origin = origin
@@ -165,7 +164,7 @@ class Execution:
         say, requests = self._terminal.say, error.snapshot.requests
         say(f"blazen-anyio: run {printable(run.run_id)} {_why(len(requests))}")
         for request in requests:
-            say(f"  ? {printable(request.prompt)}  ({request.request_id})")
+            say(f"  ? {printable(request.prompt)}  ({printable(request.request_id)})")
         if self._origin.store is not None:
             if requests:
                 say(f"  answer with: {self._origin.respond_command(run.run_id)}")
@@ -175,7 +174,7 @@ class Execution:
         try:
             _write_private(Path(path), error.snapshot)
         except (OSError, WorkflowError) as problem:
-            report(problem, self._terminal.err, full=self._full, hint="the run is lost")
+            show_error(problem, self._terminal.err, full=self._full, hint="the run is lost")
             return FAILED
         say(f"  go on with: {self._origin.resume_command(run.run_id, path)}")
         return WAITING
@@ -187,7 +186,7 @@ class Execution:
             hint = f"follow it with: {self._origin.watch_command(run.run_id)}"
         elif self._begun and self._origin.store is not None:
             hint = f"go on with: {self._origin.resume_command(run.run_id)}"
-        code = report(error, self._terminal.err, full=self._full, hint=hint)
+        code = show_error(error, self._terminal.err, full=self._full, hint=hint)
         return INTERRUPTED if cancelled else code
 
 
