@@ -28,7 +28,7 @@ from ._options import EventKind
 __all__ = ["Draft", "find_problems", "reach", "start_kinds"]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Draft:
     """A workflow whose steps are sound and that is yet to be checked as a whole.
 

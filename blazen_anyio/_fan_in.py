@@ -22,7 +22,7 @@ from ._machine.plan import Mode
 __all__ = ["Bindings", "bind_gathers"]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Bindings:
     """What is bound to what, and what could not be bound.
 
@@ -37,7 +37,7 @@ class Bindings:
     unbound: frozenset[int]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Scope:
     """What may happen within the scope of one fan-out.
 

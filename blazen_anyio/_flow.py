@@ -28,7 +28,7 @@ from ._step import Step
 __all__ = ["Flow", "Hop", "accepted_by", "label", "may_be", "spread", "trail"]
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Hop:
     """One way to get to a step.
 

@@ -128,7 +128,7 @@ class Graph:
         return draw_dot(self.nodes, self.edges, annotations or {})
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class _Settings:
     name: str
     stop: type[StopEvent]

@@ -44,7 +44,7 @@ def check_names(graph: Graph) -> None:
         raise DefinitionError(f"workflow {graph.name!r}", problems)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Given:
     """What a run is given besides its event.
 
@@ -68,7 +68,7 @@ class Given:
         return self.scribe is not None and self.scribe.gated
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Launcher:
     """Makes the runners of one workflow's runs.
 

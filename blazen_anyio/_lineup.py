@@ -17,7 +17,7 @@ from ._steps import StepFunction
 __all__ = ["Lineup", "read_steps"]
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Lineup:
     """The steps of a workflow.
 

@@ -29,7 +29,7 @@ __all__ = ["Opener", "read_openers"]
 _LIFE: Mapping[ResourceScope, int] = {"step": 0, "run": 1, "workflow": 2}
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Opener:
     """A function that opens a resource.
 

@@ -34,7 +34,7 @@ _WHAT_TO_RETURN = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Returns:
     """What a step emits, as its return annotation says.
 

@@ -33,7 +33,7 @@ __all__ = ["Arguments", "Parameters", "read_arguments"]
 Scope = tuple[dict[str, Any], dict[str, Any]]
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Parameters:
     """The names of the parameters that the engine fills.
 
@@ -50,7 +50,7 @@ class Parameters:
     positional: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class _EventParameter:
     name: str
     accepts: tuple[type[Event], ...] = ()
@@ -59,7 +59,7 @@ class _EventParameter:
     batch: Batch | None = None
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Arguments:
     """What has been found about the parameters of one step, problems included."""
 

@@ -351,7 +351,7 @@ class TestContent:
             (lambda content: content.update(workflow="\0!"), "$.workflow", "expected text"),
             (lambda content: content.pop("joins"), "$", "'joins' is missing"),
             (lambda content: content.update(more=1), "$", "'more' does not belong here"),
-            (lambda content: content.update(events={}), "$.events", "expected a list of rows"),
+            (lambda content: content.update(events=1), "$.events", "expected a table"),
             (lambda content: content["events"].append(1), "$.events[4]", "expected a row"),
             (
                 lambda content: content["events"].append(content["events"][0]),

@@ -28,7 +28,12 @@ MUTATIONS = int(os.environ.get("BLAZEN_FUZZ", "3000"))
 ORIGINAL = snapshot()
 KEYED = ORIGINAL.to_bytes("key")
 UNKEYED = ORIGINAL.to_bytes()
-CONTENT = ORIGINAL.to_data()
+HEADER = ("format", "version", "digest", "signature")
+CONTENTS: list[dict[str, Any]] = [
+    # In columns, and in rows.
+    {name: part for name, part in json.loads(UNKEYED).items() if name not in HEADER},
+    ORIGINAL.to_data(),
+]
 
 INSERTED = [
     b"[",
@@ -157,8 +162,8 @@ STRUCTURE: tuple[Callable[..., None], ...] = (replace, remove, exchange, repeat,
 
 
 def restructured(chance: random.Random) -> Any:
-    """The content with one to three changes of its structure."""
-    content = copy.deepcopy(CONTENT)
+    """The content, in columns or in rows, with one to three changes of its structure."""
+    content = copy.deepcopy(chance.choice(CONTENTS))
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         found = list(places(content))
         part, key = chance.choice(found)

@@ -8,11 +8,13 @@ imported or executed: it names classes, and only those that the codec was given 
 
 from __future__ import annotations
 
+from .classes import make_objects
 from .codec import Codec, refusing_at
 from .faults import MAX_DEPTH, Malformed, kind_of, segment, shown, under
+from .packing import check_packed, pack, read_packed, unpack
 from .reading import WAYS_OUT, Reader
 from .scalars import escape_text, unescape_text
-from .writing import TAG, canonical
+from .writing import TAG, canonical, canonical_in_pieces
 
 __all__ = [
     "MAX_DEPTH",
@@ -22,11 +24,17 @@ __all__ = [
     "Malformed",
     "Reader",
     "canonical",
+    "canonical_in_pieces",
+    "check_packed",
     "escape_text",
     "kind_of",
+    "make_objects",
+    "pack",
+    "read_packed",
     "refusing_at",
     "segment",
     "shown",
     "under",
     "unescape_text",
+    "unpack",
 ]

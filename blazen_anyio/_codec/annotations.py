@@ -26,7 +26,7 @@ Problem = tuple[str, str]
 """Where below the value, as a path, and what is wrong there."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Check:
     """Says whether a value is what an annotation asks for.
 

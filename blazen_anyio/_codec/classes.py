@@ -11,7 +11,9 @@ import dataclasses
 import enum
 import functools
 import types
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from itertools import repeat
 from typing import Any
 
 import attrs
@@ -20,14 +22,22 @@ from .._events import Event, StepFailed
 from .annotations import Check, check_of, classes_in, hints_of
 from .faults import Unstorable
 
-__all__ = ["JSON_ATOMS", "EnumPlan", "FieldPlan", "ObjectPlan", "plan_of", "type_name"]
+__all__ = [
+    "JSON_ATOMS",
+    "EnumPlan",
+    "FieldPlan",
+    "ObjectPlan",
+    "make_objects",
+    "plan_of",
+    "type_name",
+]
 
 
 JSON_ATOMS: frozenset[type[Any]] = frozenset({str, int, float, bool, type(None)})
 """Types whose values in plain data stand for themselves."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class FieldPlan:
     """One field of a class.
 
@@ -55,7 +65,7 @@ class FieldPlan:
         return JSON_ATOMS if self.check is None else JSON_ATOMS & self.check.exact
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class EnumPlan:
     """An enum: members are written by name, so that values may change; flags by number."""
 
@@ -82,7 +92,7 @@ class EnumPlan:
         return self.cls.__members__[data]
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class ObjectPlan:
     """A class with fields.
 
@@ -144,6 +154,12 @@ class ObjectPlan:
                     raise Unstorable(self.cls, reason) from None
         return values
 
+    def restore_all(self, columns: dict[str, list[Any]], count: int) -> list[Any]:
+        """Make the objects that have these fields, each a column of values."""
+        if self.caches_hash:
+            columns = {**columns, _CACHED_HASH: [None] * count}
+        return make_objects(self.cls, columns, count)
+
     def restore(self, values: dict[str, Any]) -> Any:
         """Make the object that has these fields."""
         instance: Any = object.__new__(self.cls)
@@ -158,6 +174,21 @@ class ObjectPlan:
 
 
 _CACHED_HASH = "_attrs_cached_hash"
+
+
+def make_objects(cls: type[Any], columns: Mapping[str, Iterable[Any]], count: int) -> list[Any]:
+    """Make many objects of a class from columns of their attributes, without its ``__init__``.
+
+    No Python code runs per object. A column may be endless.
+    """
+    objects = list(map(object.__new__, repeat(cls, count)))
+    for name, column in columns.items():
+        slot = getattr(cls, name, None)
+        if isinstance(slot, types.MemberDescriptorType):
+            deque(map(slot.__set__, objects, column), maxlen=0)
+        else:
+            deque(map(object.__setattr__, objects, repeat(name), column), maxlen=0)
+    return objects
 
 
 def type_name(cls: type[Any]) -> str:

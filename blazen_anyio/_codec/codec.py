@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +13,7 @@ from .._exceptions import SnapshotError, StateValueError
 from .classes import type_name
 from .copying import Comparer, Copier
 from .faults import Malformed, Unstorable, kind_of
+from .packing import pack, pack_events
 from .reading import Reader
 from .registry import Registry
 from .scalars import ATOMS
@@ -106,6 +107,18 @@ class Codec:
             raise fault.error(name + field) from fault.__cause__
         except RecursionError:
             raise StateValueError(name, type(event), _OUT_OF_STACK) from None
+
+    def encode_events(self, events: Sequence[Event]) -> dict[str, Any]:
+        """Write many events at once, in columns: what ``pack`` makes of ``encode_event`` of each.
+
+        Raises:
+            StateValueError: as for ``encode_event``.
+        """
+        with suppress(Unstorable, RecursionError):
+            packed = pack_events(events, self._registry)
+            if packed is not None:
+                return packed
+        return pack(map(self.encode_event, events))
 
     def decode(self, data: Any, path: str, renames: Mapping[str, str] = _NO_RENAMES) -> Any:
         """Read a value that ``encode`` wrote.

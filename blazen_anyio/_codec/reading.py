@@ -61,6 +61,25 @@ class Reader:
         event: Event = self.read_event(data, 1)
         return event
 
+    def events(self, name: str, columns: dict[str, list[Any]], count: int) -> list[Event]:
+        """Read events of one type from columns of their fields.
+
+        Raises:
+            Malformed: as for ``value``; it does not say which event.
+        """
+        plan = self._find(self._registry.events, {"type": name})
+        if columns.keys() != plan.names:
+            rows = ({key: column[i] for key, column in columns.items()} for i in range(count))
+            return [self._restore(plan, row, 1) for row in rows]
+        values = {field.name: self._column(field, columns[field.name]) for field in plan.fields}
+        events: list[Event] = plan.restore_all(values, count)
+        return events
+
+    def _column(self, field: FieldPlan, data: list[Any]) -> list[Any]:
+        if field.plain.issuperset(map(type, data)):
+            return data
+        return [self._field(field, item, 1) for item in data]
+
     def unknown_types(self, data: Any) -> Iterator[str]:
         """Describe each event type, class and enum that ``data`` names and nobody knows here.
 

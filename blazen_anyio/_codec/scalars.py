@@ -12,7 +12,7 @@ import math
 import os
 import re
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Set
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -29,6 +29,7 @@ __all__ = [
     "READERS",
     "SCALARS",
     "Scalar",
+    "are_plain",
     "escape_text",
     "is_plain_float",
     "is_plain_int",
@@ -61,7 +62,33 @@ def is_plain_text(value: str) -> bool:
     return True
 
 
-@attrs.frozen
+def are_plain(values: Collection[Any], kinds: Set[type[Any]]) -> bool:
+    """Say whether values are of these kinds, JSON's own, and JSON keeps each exactly.
+
+    It is ``is_plain_...`` for all at once, without Python code per value in the common cases.
+    """
+    found = set(map(type, values))
+    if not found <= kinds:
+        return False
+    return all(
+        are_plain([value for value in values if type(value) is kind] if len(found) > 1 else values)
+        for kind, are_plain in _ARE_PLAIN.items()
+        if kind in found
+    )
+
+
+def _are_plain_texts(values: Collection[str]) -> bool:
+    return all(map(str.isascii, values)) or all(map(is_plain_text, values))
+
+
+_ARE_PLAIN: dict[type[Any], Callable[[Collection[Any]], bool]] = {
+    str: _are_plain_texts,
+    int: lambda values: is_plain_int(min(values)) and is_plain_int(max(values)),
+    float: lambda values: all(map(math.isfinite, values)),
+}
+
+
+@attrs.frozen(eq=False, repr=False)
 class Scalar:
     """How one type is written.
 

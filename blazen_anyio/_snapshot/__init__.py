@@ -8,7 +8,7 @@ agrees.
 
 from __future__ import annotations
 
-from .forms import Saving
+from .form import Saving
 from .rows import write_row
 from .snapshot import Snapshot, requests_in
 

@@ -1,4 +1,4 @@
-"""Forms: what a column of a row may hold in plain data, and how it is written and read.
+"""The forms of the columns.
 
 The form of a column follows from the annotation of its field, so that a new field needs no word
 here.
@@ -7,14 +7,12 @@ here.
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Mapping
 from types import NoneType
 from typing import Any, Literal
 
-import attrs
-
-from .._codec import Codec, Malformed, Reader, escape_text, kind_of, unescape_text
+from .._codec import Malformed, escape_text, kind_of, unescape_text
 from .._events import Event, InputRequestEvent
+from .form import EventForm, Form, Loading, NumbersForm, Saving
 
 __all__ = [
     "ANSWERS",
@@ -22,9 +20,6 @@ __all__ = [
     "NAME",
     "RESULT",
     "WORKFLOW",
-    "Form",
-    "Loading",
-    "Saving",
     "form_of",
     "is_event_data",
 ]
@@ -32,60 +27,22 @@ __all__ = [
 _MOST = 2**53
 
 
-@attrs.frozen
-class Saving:
-    """What writing takes.
-
-    Attributes:
-        codec: of the workflow.
-        offset: wall-clock time minus the machine's, in seconds.
-        prepared: plain data of events that were written in advance, by the ``id`` of the event.
-    """
-
-    codec: Codec
-    offset: float
-    prepared: dict[int, Any] = attrs.field(factory=dict[int, Any])
-
-
-@attrs.frozen
-class Loading:
-    """What reading takes: a reader of values, the offset of this process, and new names."""
-
-    reader: Reader
-    offset: float
-    renames: Mapping[str, str]
-
-    def renamed(self, name: str) -> str:
-        """Find the name of today."""
-        return self.renames.get(name, name)
-
-
-@attrs.frozen
-class Form:
-    """What a column holds.
-
-    Attributes:
-        expected: what it should be, for the error.
-        fits: says whether plain data is of this form.
-        write: makes the plain data; its third argument names the value in errors. ``None`` if the
-            value is plain data as it is.
-        read: makes the row's value of plain data that fits; ``None`` likewise.
-        holds_values: it holds events or values of the user's.
-    """
-
-    expected: str
-    fits: Callable[[Any], bool]
-    write: Callable[[Any, Saving, str], Any] | None = None
-    read: Callable[[Any, Loading], Any] | None = None
-    holds_values: bool = False
-
-
 def _is_count(data: Any) -> bool:
     return type(data) is int and 0 <= data <= _MOST
 
 
+def _all_counts(data: list[Any]) -> bool:
+    if not data:
+        return True
+    return {int}.issuperset(map(type, data)) and min(data) >= 0 and max(data) <= _MOST
+
+
 def _are_counts(data: Any) -> bool:
     return kind_of(data) is list and all(map(_is_count, data))
+
+
+def _all_text(data: list[Any]) -> bool:
+    return {str}.issuperset(map(type, data))
 
 
 def _is_text(data: Any) -> bool:
@@ -175,7 +132,9 @@ def _is_answer(data: Any) -> bool:
     return kind_of(data) is list and len(data) == 2 and type(data[0]) is str
 
 
-def _write_answers(value: list[tuple[str, Any]], saving: Saving, label: str) -> Any:
+def _write_answers(value: list[tuple[str, Any]] | None, saving: Saving, label: str) -> Any:
+    if value is None:
+        return None
     return [[escape_text(id), saving.codec.encode(answer, label)] for id, answer in value]
 
 
@@ -194,8 +153,8 @@ def _one_of(*allowed: str | None) -> Form:
     return Form(f"one of {names}", fits)
 
 
-_COUNT = Form("a whole number from 0", _is_count)
-_TEXT = Form("text", _is_text, _write_text, _read_text)
+_COUNT = Form("a whole number from 0", _is_count, all_fit=_all_counts)
+_TEXT = Form("text", _is_text, _write_text, _read_text, all_fit=_all_text)
 _FLAG = Form("true or false", lambda data: type(data) is bool)
 _SECONDS = Form("a number of seconds", _is_seconds, _write_seconds)
 _TIME = Form(
@@ -204,18 +163,22 @@ _TIME = Form(
     _write_time,
     _read_time,
 )
-_NUMBERS = Form("a list of whole numbers", _are_counts, _write_numbers, _read_numbers)
+_NUMBERS = NumbersForm(
+    "a list of whole numbers", _are_counts, _write_numbers, _read_numbers, all_fit=_all_counts
+)
 _SLOT = Form(
     "a whole number or text",
     lambda data: _is_count(data) or _is_text(data),
     _write_slot,
     _read_slot,
 )
-_EVENT = Form("an event", is_event_data, _write_event, _read_event, True)
+_EVENT = EventForm("an event", is_event_data, _write_event, _read_event, True)
 _REQUEST = Form("an event", is_event_data, _write_event, _read_request, True)
 _VALUE = Form("a value", lambda data: True, _write_value, _read_value, True)
 
-NAME = Form("the name of a step", _is_text, _write_text, _read_name)
+NAME = Form(
+    "the name of a step", _is_text, _write_text, _read_name, all_fit=_all_text, repeats=True
+)
 """Of a step, which may have been renamed."""
 
 WORKFLOW = Form("the name of a workflow", _is_text, _write_text, _read_name)

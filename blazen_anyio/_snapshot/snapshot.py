@@ -15,7 +15,7 @@ from .._codec import (
     WAYS_OUT,
     Codec,
     Malformed,
-    canonical,
+    canonical_in_pieces,
     escape_text,
     kind_of,
     refusing_at,
@@ -26,10 +26,19 @@ from .._codec import (
 from .._events import InputRequestEvent
 from .._exceptions import SnapshotError
 from .._machine.records import Tables
+from .columns import (
+    Columns,
+    check_tables,
+    count_of,
+    read_tables,
+    rows_of,
+    steps_in,
+    values_in,
+    write_tables,
+)
 from .document import MAX_CHILDREN, VERSION, Key, dump, load
-from .forms import Loading, Saving
+from .form import Loading, Saving
 from .integrity import check_references
-from .rows import check_tables, read_tables, steps_in, values_in, write_tables
 
 __all__ = ["Snapshot", "requests_in"]
 
@@ -45,7 +54,8 @@ class Snapshot:
 
     It holds plain data and no object of the run: it stays what it was, can be written as JSON
     without loss, and goes on with ``workflow.resume(snapshot)``, in this process or another. Two
-    snapshots are equal if they hold the same.
+    snapshots are equal if they hold the same. Reading and writing a large one takes a while and may
+    be done in a worker thread: ``await to_thread.run_sync(snapshot.to_json)``.
 
     Attributes:
         run_id: the id of the run.
@@ -54,7 +64,7 @@ class Snapshot:
 
     run_id: str
     workflow: str
-    _tables: dict[str, Any] = attrs.field(alias="tables")
+    _tables: dict[str, Columns] = attrs.field(alias="tables")
     _requests: tuple[InputRequestEvent, ...] | None = attrs.field(default=None, alias="requests")
 
     @classmethod
@@ -152,15 +162,15 @@ class Snapshot:
         return self.to_json(key).encode()
 
     def to_data(self) -> dict[str, Any]:
-        """Return the content as plain data, without version, digest and signature.
+        """Return the content as plain data in rows, without version, digest and signature.
 
-        It belongs to the snapshot: don't change it.
+        What the rows hold belongs to the snapshot: don't change it.
         """
-        return {
-            "run_id": escape_text(self.run_id),
-            "workflow": escape_text(self.workflow),
-            **self._tables,
-        }
+        rows = {name: rows_of(name, columns) for name, columns in self._tables.items()}
+        return {**self._names(), **rows}
+
+    def _names(self) -> dict[str, Any]:
+        return {"run_id": escape_text(self.run_id), "workflow": escape_text(self.workflow)}
 
     @property
     def version(self) -> int:
@@ -210,7 +220,7 @@ class Snapshot:
 
     @functools.cached_property
     def _text(self) -> str:
-        return canonical(self.to_data())
+        return canonical_in_pieces({**self._names(), **self._tables})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
@@ -222,7 +232,8 @@ class Snapshot:
 
     def __repr__(self) -> str:
         counts = ", ".join(
-            f"{len(self._tables[name])} {name}" for name in ("events", "deliveries", "requests")
+            f"{count_of(name, self._tables[name])} {name}"
+            for name in ("events", "deliveries", "requests")
         )
         return f"<Snapshot of {self.workflow!r}, run {self.run_id!r}: {counts}>"
 
@@ -235,17 +246,17 @@ def _levels_of_children(tables: dict[str, Any]) -> int:
 def _read_content(data: Any, level: int) -> Snapshot:
     if kind_of(data) is not dict:
         raise Malformed("expected the content of a snapshot")
-    tables: dict[str, Any] = dict(data)
-    run_id = _take_text(tables, "run_id")
-    workflow = _take_text(tables, "workflow")
-    check_tables(tables)
+    content: dict[str, Any] = dict(data)
+    run_id = _take_text(content, "run_id")
+    workflow = _take_text(content, "workflow")
+    tables = check_tables(content)
     check_references(tables)
-    for index, row in enumerate(tables["children"]):
-        if row.get("saved") is not None:
+    for index, saved in enumerate(tables["children"].get("saved", ())):
+        if saved is not None:
             with under("children"), under(index), under("saved"):
                 if level == MAX_CHILDREN:
                     raise Malformed(f"child runs nested deeper than {MAX_CHILDREN} levels")
-                _read_content(row["saved"], level + 1)
+                _read_content(saved, level + 1)
     return Snapshot(run_id=run_id, workflow=workflow, tables=tables)
 
 
@@ -261,9 +272,9 @@ def _take_text(content: dict[str, Any], name: str) -> str:
 
 
 def _requests_in(tables: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for row in sorted(tables["requests"], key=itemgetter("number")):
+    for row in sorted(_rows(tables, "requests"), key=itemgetter("number")):
         yield row["event"]["fields"]
-    for row in tables["children"]:
+    for row in _rows(tables, "children"):
         answered = {request_id for request_id, _ in row.get("answers") or ()}
         for fields in _requests_in(row["saved"]) if row.get("saved") is not None else ():
             if fields["request_id"] not in answered:
@@ -271,7 +282,12 @@ def _requests_in(tables: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _children_in(tables: dict[str, Any]) -> list[dict[str, Any]]:
-    return [row["saved"] for row in tables["children"] if row.get("saved") is not None]
+    return [row["saved"] for row in _rows(tables, "children") if row.get("saved") is not None]
+
+
+def _rows(tables: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    table = tables[name]
+    return table if kind_of(table) is list else rows_of(name, table)
 
 
 def requests_in(data: Any) -> list[InputRequestEvent]:

@@ -26,7 +26,7 @@ _IMMUTABLE = frozenset({int, str, float, bool, bytes, type(None), Mark})
 _NOTHING: frozenset[str] = frozenset()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _View:
     """A container that was read.
 
@@ -41,7 +41,7 @@ class _View:
     stored: bool
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Call:
     """A function given to ``apply``."""
 
