@@ -1,6 +1,6 @@
 """The machine: decides everything that happens in a run, without I/O. See :mod:`.machine`."""
 
-from .facts import Fact, FactKind, RawFact
+from .facts import Fact, FactKind, RawFact, Sink, both
 from .live import Child, Delivery, Effect, Record
 from .machine import Machine
 from .outcome import Cancel, Offer, Order, Outcome, Outputs, Show, emitted
@@ -28,8 +28,10 @@ __all__ = [
     "Record",
     "Route",
     "Show",
+    "Sink",
     "StepPlan",
     "Tables",
+    "both",
     "emitted",
     "unknown_steps",
 ]

@@ -7,11 +7,12 @@ only its type's name, so that a history can't keep large or secret values alive.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import attrs
 
-__all__ = ["Fact", "FactKind", "RawFact"]
+__all__ = ["Fact", "FactKind", "RawFact", "Sink", "both"]
 
 FactKind = Literal[
     "run_started",
@@ -44,6 +45,21 @@ RawFact = tuple[
     "int | None",
     "int | None",
 ]
+
+Sink = Callable[[RawFact], object]
+"""Where facts go."""
+
+
+def both(first: Sink | None, second: Sink | None) -> Sink | None:
+    """Where facts go that two want to know, or one, or nobody."""
+    if first is None or second is None:
+        return first or second
+
+    def tell(fact: RawFact) -> None:
+        first(fact)
+        second(fact)
+
+    return tell
 
 
 @attrs.frozen

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .._events import StopEvent
+from .facts import RawFact
 from .records import Delta, Key, TableName
 
 __all__ = ["Journal"]
@@ -31,7 +32,7 @@ class Journal:
         """A row is gone."""
         self._touched[table, key] = None
 
-    def cut(self, sequence: int, stop: StopEvent | None) -> Delta:
+    def cut(self, sequence: int, stop: StopEvent | None, facts: Iterable[RawFact] = ()) -> Delta:
         """Make the delta of all that was touched since the last cut."""
         puts: list[tuple[TableName, Key, Any]] = []
         removes: list[tuple[TableName, Key]] = []
@@ -41,4 +42,10 @@ class Journal:
             else:
                 puts.append((table, key, row()))
         self._touched.clear()
-        return Delta(sequence=sequence, puts=tuple(puts), removes=tuple(removes), stop=stop)
+        return Delta(
+            sequence=sequence,
+            puts=tuple(puts),
+            removes=tuple(removes),
+            stop=stop,
+            facts=tuple(facts),
+        )

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from .._events import Event, StopEvent
 from .dispatch import Dispatch
-from .facts import FactKind, RawFact
+from .facts import FactKind, RawFact, Sink
 from .gate import Gate
 from .joins import Entry, Joins
 from .journal import Journal
@@ -43,6 +43,8 @@ class Ledger:
         outcome: how the run has ended.
         stopped_by: the stop event that was committed, durable or not.
         carrier: what observers left with the run.
+        publish: told facts at once; ``None`` if nobody listens.
+        announce: told facts of a commit that has become durable.
         on_drop: told of a delivery that counts no more while the runner does not have it.
     """
 
@@ -50,6 +52,7 @@ class Ledger:
         "_stop",
         "active",
         "active_time",
+        "announce",
         "carrier",
         "closed_requests",
         "delayed",
@@ -106,7 +109,8 @@ class Ledger:
         self.delayed = 0
         self.active_time = 0.0
         self.carrier = ""
-        self.publish: Callable[[RawFact], object] | None = None
+        self.publish: Sink | None = None
+        self.announce: Sink | None = None
         self.on_drop: Callable[[Delivery], object] | None = None
         self.journal: Journal | None = Journal() if journaled or gated else None
         self.gate: Gate | None = Gate() if gated else None
@@ -175,7 +179,7 @@ class Ledger:
         return delivery
 
     @property
-    def note(self) -> Callable[[RawFact], object]:
+    def note(self) -> Sink:
         """Where facts of the commit under way go, if anybody listens."""
         assert self.publish is not None, "nobody listens"
         return self.publish if self.gate is None else self.gate.under_way.facts.append
@@ -563,7 +567,8 @@ class Ledger:
 
     def _cut(self, journal: Journal) -> None:
         journal.put("run", 0, self.run_row)
-        self.deltas.append(journal.cut(self.sequence, self._stop))
+        facts = () if self.gate is None else self.gate.under_way.facts
+        self.deltas.append(journal.cut(self.sequence, self._stop, facts))
         self._stop = None
         if self.gate is not None:
             self.gate.close(self.sequence)
@@ -578,9 +583,9 @@ class Ledger:
             for delivery, number in held.marked:
                 self.dispatch.hand_out(delivery, number)
             self.orders.extend(held.shows)
-            if self.publish is not None:
+            if self.announce is not None:
                 for fact in held.facts:
-                    self.publish(fact)
+                    self.announce(fact)
             self.outcome = self.outcome or held.outcome
 
     def run_row(self) -> RunRow:

@@ -2,7 +2,7 @@
 
 Inputs are method calls and carry their time; every verdict of user code (a retry policy, a
 ``where`` condition) and every random number comes in with them. Out come the next invocation
-(``handling.take``), what the runner has to do (``orders``), facts (``publish``) and the deltas of
+(``handling.take``), what the runner has to do (``orders``), facts (:meth:`tell`) and the deltas of
 commits (``deltas``). The same inputs in the same order give the same run.
 
 A run's life, as inputs::
@@ -37,7 +37,7 @@ from .._exceptions import (
 )
 from .dispatch import StepState
 from .early import Early
-from .facts import RawFact
+from .facts import Sink, both
 from .handling import Handling
 from .inside import Inside
 from .ledger import Ledger
@@ -157,6 +157,12 @@ class Machine:
         return self._life.paused
 
     @property
+    def suspending(self) -> bool:
+        """Whether the run is being suspended, or has been."""
+        outcome = self._ledger.ending
+        return self._life.suspending or (outcome is not None and outcome.kind == "suspended")
+
+    @property
     def late(self) -> list[BaseException]:
         """Errors of attempts that ended after the run had."""
         return self._life.late
@@ -258,14 +264,15 @@ class Machine:
             if not child.has_ended
         ]
 
-    @property
-    def publish(self) -> Callable[[RawFact], object] | None:
-        """Where facts go; ``None`` (the default) makes them cost nothing."""
-        return self._ledger.publish
+    def tell(self, told: Sink | None, log: Sink | None = None) -> None:
+        """From now on tell facts; as long as nobody wants them they cost nothing.
 
-    @publish.setter
-    def publish(self, sink: Callable[[RawFact], object] | None) -> None:
-        self._ledger.publish = sink
+        Args:
+            told: told each fact as soon as it is true: those of a commit when it is durable.
+            log: told facts that are in no delta, as they happen.
+        """
+        self._ledger.announce = told
+        self._ledger.publish = both(told, log)
 
     @property
     def carrier(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import attrs
 
 from .._events import Event, InputRequestEvent, StopEvent
+from .facts import RawFact
 
 __all__ = [
     "ROOT",
@@ -303,9 +304,11 @@ class Delta:
         puts: rows that are new or changed.
         removes: keys that are gone.
         stop: the stop event if the run has completed with it.
+        facts: what is told when it is durable; a run without a gate has told it already.
     """
 
     sequence: int
     puts: tuple[tuple[TableName, Key, Any], ...] = ()
     removes: tuple[tuple[TableName, Key], ...] = ()
     stop: StopEvent | None = None
+    facts: tuple[RawFact, ...] = ()

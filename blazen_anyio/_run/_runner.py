@@ -23,7 +23,7 @@ from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 from .._codec import Codec
 from .._events import Event, InputResponseEvent, LifecycleEvent
 from .._exceptions import NoHandlerError, StepFailedError, WorkflowError, WorkflowFullError
-from .._machine import Cancel, Child, Delivery, Machine, Order, Outcome, RawFact, Show
+from .._machine import Cancel, Child, Delivery, Machine, Order, Outcome, RawFact, Show, Sink, both
 from .._snapshot import Saving, Snapshot
 from ._attempts import Attempts
 from ._bodies import Body
@@ -531,16 +531,13 @@ class Runner:
         """Have the machine tell facts if anybody wants them."""
         for child in self.children:
             child.follow_facts()
+        told: Sink | None = None
         if self.broadcast.wants_lifecycle:
-            self.machine.publish = self._publish_fact
+            told = self._publish_fact
         elif self.history.enabled:
-            self.machine.publish = self.history.append
-        else:
-            self.machine.publish = None
-        if self._conducted is not None:
-            self.machine.publish = _both(self.machine.publish, self._conducted)
-        if self.scribe is not None and self.scribe.keeps_log:
-            self.machine.publish = _both(self.machine.publish, self._note)
+            told = self.history.append
+        logged = self.scribe is not None and self.scribe.keeps_log
+        self.machine.tell(both(told, self._conducted), self._note if logged else None)
 
     def _note(self, fact: RawFact) -> None:
         assert self.scribe is not None
@@ -602,20 +599,6 @@ class Runner:
     def log(self, what: str, error: BaseException) -> None:
         """Log an error that has no other way to anybody."""
         logger.error("run %s: %s", self.machine.run_id, what, exc_info=error)
-
-
-def _both(
-    sink: Callable[[RawFact], object] | None, other: Callable[[RawFact], object]
-) -> Callable[[RawFact], object]:
-    """Where facts go that somebody else wants to know, too."""
-    if sink is None:
-        return other
-
-    def publish(fact: RawFact) -> None:
-        sink(fact)
-        other(fact)
-
-    return publish
 
 
 def _bearings() -> tuple[Callable[[], float], Callable[[], asyncio.Task[Any] | None]]:

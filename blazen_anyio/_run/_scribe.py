@@ -119,6 +119,9 @@ class Scribe:
             if self._error is not None:
                 continue
             try:
+                if self.keeps_log:
+                    for fact in delta.facts:
+                        self.note(runner, fact)
                 self._put(self._change(runner, delta, saving), runner, delta.sequence)
             except Exception as error:
                 self._fail(error)

@@ -106,7 +106,14 @@ class Watch:
         assert outcome is not None, "the run has ended"
         for delivery in list(self._open):
             self._end_invocation(delivery, "cancelled", None)
-        self._tell("run_ended", run, RunEnd(**self._how(outcome.kind, outcome.error, self._since)))
+        kind = (
+            "suspended" if outcome.kind == "cancelled" and self._goes_on_later() else outcome.kind
+        )
+        self._tell("run_ended", run, RunEnd(**self._how(kind, outcome.error, self._since)))
+
+    def _goes_on_later(self) -> bool:
+        """Whether this is a child run, and cancelled because a run around it is being suspended."""
+        return any(runner.machine.suspending for runner in self._runner.line())
 
     def requested(self, request: InputRequestEvent) -> None:
         """A human is asked."""

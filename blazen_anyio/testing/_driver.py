@@ -108,7 +108,7 @@ class Driver:
         self.now = now
         self.facts: list[RawFact] = []
         self.open: dict[Delivery, Invocation] = {}
-        machine.publish = self.facts.append
+        machine.tell(self.facts.append)
 
     def delivery_of(self, invocation: Invocation) -> Delivery:
         """The delivery of an attempt that has not ended.

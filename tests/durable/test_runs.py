@@ -629,6 +629,33 @@ async def test_a_fork_needs_a_log_and_a_commit_from_which_to_go_on() -> None:
                 raise AssertionError
 
 
+@pytest.mark.parametrize("durability", ["sync", "async"])
+async def test_a_commit_and_what_it_tells_are_in_one_entry_of_the_log(durability: Any) -> None:
+    """So a crash after any commit leaves no finished attempt without its end."""
+
+    @step
+    async def begin(ev: Go) -> Work:
+        return Work(1)
+
+    @step
+    async def work(ev: Work) -> StopEvent:
+        return StopEvent(result=ev.n)
+
+    async with MemoryStore(keep_log=True) as store:
+        flow = Workflow("flow", [begin, work])
+        await flow.run(Go(), run_id="run", store=store, durability=durability)
+        first, second, third, *rest = await store.history("run")
+    assert [fact.kind for fact in first.facts] == ["run_started", "event_routed"]
+    assert [fact.kind for fact in second.facts] == [
+        "step_started",
+        "step_completed",
+        "event_routed",
+    ]
+    assert "step_completed" in [fact.kind for fact in third.facts]
+    told = [fact.kind for entry in (third, *rest) for fact in entry.facts]
+    assert told == ["step_started", "step_completed", "run_completed"]
+
+
 async def test_history_tells_commit_by_commit_what_happened_and_where() -> None:
     @step
     async def inner(ev: Go) -> StopEvent:

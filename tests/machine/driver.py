@@ -144,7 +144,7 @@ class Driver:
             for table in attrs.fields(Tables):
                 getattr(self.tables, table.name).update(getattr(tables, table.name))
             self.machine = Machine.restore(plan, "run", tables, now, gated=gated, journaled=True)
-        self.machine.publish = self.facts.append
+        self.machine.tell(self.facts.append)
         self._after()
         if tables is not None:
             self.machine.go_on(now)

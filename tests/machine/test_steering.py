@@ -707,7 +707,7 @@ def test_facts_tell_of_every_event_that_is_routed() -> None:
 
 def test_a_run_nobody_listens_to_tells_nothing_and_ends_all_the_same() -> None:
     driver = Driver(PLAN)
-    driver.machine.publish = None
+    driver.machine.tell(None)
     driver.start()
     driver.fail("go", retry_in=0)
     driver.advance(0)

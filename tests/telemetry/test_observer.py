@@ -348,6 +348,67 @@ async def test_a_suspended_run_tells_what_will_be_done_again_as_cancelled() -> N
     assert before.invocation.number == after.invocation.number
 
 
+@pytest.mark.parametrize("asks", [False, True])
+async def test_child_runs_of_a_suspended_run_are_suspended_and_not_cancelled(asks: bool) -> None:
+    """Whether they are put down at work, or at rest because they wait for a human."""
+
+    @step
+    async def inner(ev: StartEvent, ctx: Context) -> StopEvent:
+        return StopEvent(result=await (ctx.request_input("?") if asks else anyio.sleep_forever()))
+
+    child = Workflow("child", [inner])
+
+    @step
+    async def between(ev: StartEvent, ctx: Context) -> StopEvent:
+        return StopEvent(result=await ctx.run_workflow(child, StartEvent()))
+
+    middle = Workflow("middle", [between])
+
+    @step
+    async def outer(ev: StartEvent, ctx: Context) -> StopEvent:
+        return StopEvent(result=await ctx.run_workflow(middle, StartEvent()))
+
+    teller = Teller()
+    flow = Workflow("outer", [outer], observers=[teller])
+    if asks:
+        with pytest.raises(InputRequiredError):
+            await flow.run()
+    else:
+        async with flow.start() as run:
+            await anyio.sleep(1)
+            await run.suspend()
+    ends = [line for line in teller.lines if line.startswith("run ") and "starts" not in line]
+    assert ends == ["run child suspended", "run middle suspended", "run outer suspended"]
+
+
+async def test_a_child_run_that_lost_a_race_is_cancelled() -> None:
+    @step
+    async def inner(ev: StartEvent) -> StopEvent:
+        await anyio.sleep_forever()
+        return StopEvent()
+
+    child = Workflow("child", [inner])
+
+    @step
+    async def race(ev: StartEvent) -> list[Item]:
+        return [Item(0), Item(1)]
+
+    @step
+    async def runner(ev: Item, ctx: Context) -> Done:
+        if ev.n:
+            await ctx.run_workflow(child, StartEvent())
+        await anyio.sleep(1)
+        return Done(ev.n)
+
+    @step
+    async def first(done: Annotated[list[Done], Gather(count=1)]) -> StopEvent:
+        return StopEvent(result=done[0].n)
+
+    teller = Teller()
+    assert await Workflow("race", [race, runner, first], observers=[teller]).run() == 0
+    assert "run child cancelled" in teller.lines
+
+
 async def test_a_cleanup_that_fails_while_the_run_is_put_down_counts_as_not_made() -> None:
     @step
     async def wait(ev: StartEvent) -> StopEvent:
