@@ -94,7 +94,7 @@ def check_store(store: Store) -> None:
         raise TypeError(f"store= takes a Store, as blazen_anyio.stores has them, not {store!r}")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Changes:
     """How a stored run is brought to the code of today.
 
@@ -116,7 +116,7 @@ class Changes:
         return bool(self.renames) or self.migrate is not None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class StoredMisfit:
     """A stored run that would not resume.
 
@@ -214,7 +214,7 @@ async def adopt(
     return runner
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Source:
     """What a fork begins with: a run as it was after one of its commits."""
 

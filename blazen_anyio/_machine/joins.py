@@ -21,7 +21,7 @@ Place = tuple[int, int, int, int | str]
 """(index of the step, id of the scope, branch, slot)"""
 
 
-@attrs.define(eq=False)  # frozen would cost every gathered event twice as much
+@attrs.define(eq=False, repr=False)  # frozen would cost every gathered event twice as much
 class Entry:
     """One event that waits.
 

@@ -66,7 +66,7 @@ Returned = Event | list[Event] | tuple[Event, ...] | None
 """What a step returns: a list is a fan-out, a tuple several events without one."""
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Outputs:
     """What an attempt leaves besides its return value; it takes effect with the attempt or never.
 

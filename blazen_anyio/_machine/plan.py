@@ -102,7 +102,7 @@ class StepPlan:
         return any(issubclass(accepted, StepFailed) for accepted in self.accepts)
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Route:
     """Where events of one type go.
 

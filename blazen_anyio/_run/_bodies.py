@@ -23,7 +23,7 @@ __all__ = ["Body", "check_returned", "run_generator", "run_in_thread"]
 _YIELDS_PER_CHECKPOINT = 32
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class Body:
     """What the runner needs of a step for every attempt, looked up once.
 

@@ -66,7 +66,7 @@ class Shelf:
             yield from shelf.keys()
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Change:
     """What one commit changes, before it is sealed.
 

@@ -63,7 +63,7 @@ class Forwarding:
         """The child has ended; the streams go on."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Siblings:
     """The child runs that one attempt is running, and those of them that wait for the outside."""
 

@@ -50,7 +50,7 @@ def _check_handler(instance: object, attribute: attrs.Attribute[Any], value: obj
         raise TypeError(f"input_handler takes an async function of the request, not {value!r}")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RunOptions:
     """What a run is started with besides its event.
 

@@ -44,7 +44,7 @@ CLOSING_GRACE = 10.0
 Key = Callable[..., object]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Host:
     """The task that keeps one resource open.
 

@@ -49,7 +49,7 @@ _MOST_QUEUED = 1000
 """How many commits may be queued, behind those that are being stored, before dispatch waits."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Written:
     """A commit in the queue: whose it is, and the machine's own number of it; 0 for none."""
 

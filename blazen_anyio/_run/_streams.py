@@ -39,14 +39,14 @@ class _Special:
     """What stands in a deque and is no event of the run itself."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Gap(_Special):
     """Stands in a deque where events are missing."""
 
     missed: int
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class _Forwarded(_Special):
     """An event of a child run, with the ids of the runs that lead to it."""
 
@@ -54,7 +54,7 @@ class _Forwarded(_Special):
     path: tuple[str, ...]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Subscription:
     """One subscriber, as the broadcast sees it.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Waiting"]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Waiter:
     """A step that waits; ``kind`` and ``where`` say for which event, if it does for one."""
 

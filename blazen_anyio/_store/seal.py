@@ -49,7 +49,7 @@ def _key_bytes(key: bytes | str | None) -> bytes:
     return hashlib.blake2b(data, digest_size=64).digest()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Seal:
     """How the records of a store are sealed.
 
