@@ -9,7 +9,6 @@ import importlib
 from typing import TYPE_CHECKING
 
 from ._context import Context
-from ._durable import StoredMisfit
 from ._events import (
     DynamicEvent,
     Event,
@@ -67,12 +66,13 @@ from ._run import (
 from ._snapshot import Snapshot
 from ._state import State, StateKey
 from ._steps import Batch, Gather, Resource, StepFunction, step
-from ._store import HistoryEntry, HistoryFact, Store, StoredRun, StoredStatus
 from ._workflow import Workflow
 
 if TYPE_CHECKING:
+    from ._durable import StoredMisfit
     from ._report.report import Report, report, stored_report
     from ._stages import Parallel, Results, Stage, pipeline
+    from ._store import HistoryEntry, HistoryFact, Store, StoredRun, StoredStatus
 
 __all__ = [
     "AttemptLostError",
@@ -153,6 +153,10 @@ if not TYPE_CHECKING:  # pragma: no branch  # type checkers shall notice a name 
     _IMPORTED_WHEN_USED = {
         **dict.fromkeys(("Report", "report", "stored_report"), "_report"),
         **dict.fromkeys(("Parallel", "Results", "Stage", "pipeline"), "_stages"),
+        **dict.fromkeys(
+            ("HistoryEntry", "HistoryFact", "Store", "StoredRun", "StoredStatus"), "_store"
+        ),
+        "StoredMisfit": "_durable",
     }
 
     def __getattr__(name: str) -> object:

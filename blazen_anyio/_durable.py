@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import anyio
 import attrs
@@ -22,12 +22,13 @@ from ._exceptions import (
     StoreError,
     WorkflowError,
 )
-from ._launch import Given, Launcher, check_names
+from ._launch import Changes, Given, Launcher, Migration, check_names
 from ._machine import Machine
-from ._run import Book, Durability, Runner, Scribe, outcome_of
+from ._run import Durability, Runner, outcome_of
+from ._run._book import Book
+from ._run._scribe import Scribe
 from ._snapshot import Snapshot
 from ._store import (
-    ENDED,
     RESULT,
     UNFINISHED,
     Claim,
@@ -36,84 +37,12 @@ from ._store import (
     Row,
     Store,
     StoredRun,
-    StoredStatus,
     content_of,
     open_rows,
     replay,
 )
 
-__all__ = [
-    "Changes",
-    "Migration",
-    "Source",
-    "StoredMisfit",
-    "adopt",
-    "apply",
-    "begin",
-    "check_store",
-    "check_storing",
-    "fork",
-    "misfits",
-    "take_up",
-    "unfinished",
-]
-
-Migration = Callable[[dict[str, Any]], dict[str, Any]]
-
-
-def _is_mapping(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{attribute.name}= takes a mapping, not {value!r}")
-
-
-def _is_function(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not callable(value):
-        raise TypeError(f"{attribute.name}= takes a function of the run's data, not {value!r}")
-
-
-def check_storing(store: Store | None, durability: Durability) -> None:
-    """Check what a run is to be stored with, before anything runs.
-
-    Raises:
-        TypeError: ``store`` is none.
-        ValueError: ``durability`` is none.
-    """
-    if store is not None:
-        check_store(store)
-    if durability not in get_args(Durability):
-        raise ValueError(f"durability= is 'sync' or 'async', not {durability!r}")
-
-
-def check_store(store: Store) -> None:
-    """Check that there is a store.
-
-    Raises:
-        TypeError: there is none.
-    """
-    if not isinstance(store, Store):
-        raise TypeError(f"store= takes a Store, as blazen_anyio.stores has them, not {store!r}")
-
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class Changes:
-    """How a stored run is brought to the code of today.
-
-    Attributes:
-        renames: old to new names of steps, event types, classes and workflows.
-        migrate: gets the run as plain data and returns it as it should be.
-        responses: answers to its open requests, by request id.
-        only: the statuses of runs that are to be taken up at all.
-    """
-
-    renames: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_is_mapping)
-    migrate: Migration | None = attrs.field(default=None, validator=_is_function)
-    responses: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=_is_mapping)
-    only: tuple[StoredStatus, ...] = (*UNFINISHED, *ENDED)
-
-    @property
-    def rewrites(self) -> bool:
-        """Whether the rows in the store are other rows from now on."""
-        return bool(self.renames) or self.migrate is not None
+__all__ = ["StoredMisfit", "StoredRuns"]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -158,288 +87,250 @@ def _snapshot(
     return Snapshot.from_data(content if migrate is None else migrate(content))
 
 
-# ---- beginning -----------------------------------------------------------------------------------
+class StoredRuns:
+    """Begins, takes up, steers and looks through the stored runs of one workflow.
 
-
-async def begin(
-    launcher: Launcher,
-    store: Store,
-    run_id: str,
-    event: Event,
-    durability: Durability,
-    given: Given,
-) -> Runner:
-    """Begin a run in a store; or, if it is there, give its result or go on with it.
+    Args:
+        launcher: makes the runners of the workflow's runs.
+        store: where the runs are.
+        durability: of the runs that are executed.
+        changes: how stored runs are brought to the code of today.
 
     Raises:
-        RunBusyError: somebody executes it.
-        RunCancelledError: it was cancelled.
-        StoreError: the store failed.
-        DefinitionError: the names of the workflow's events do not last.
+        TypeError: ``store`` is none.
     """
-    check_names(launcher.graph)
-    scribe = Scribe(store, _new_book(store, run_id), durability)
-    runner = launcher.begin(run_id, event, attrs.evolve(given, scribe=scribe))
-    if await scribe.create(runner):
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        store: Store,
+        durability: Durability = "sync",
+        changes: Changes | None = None,
+    ) -> None:
+        if not isinstance(store, Store):
+            raise TypeError(f"store= takes a Store, as blazen_anyio.stores has them, not {store!r}")
+        self._launcher = launcher
+        self._store = store
+        self._durability: Durability = durability
+        self._changes = changes or Changes()
+
+    # ---- beginning -----------------------------------------------------------------------------
+
+    async def begin(self, run_id: str, event: Event, given: Given) -> Runner:
+        """Begin a run; or, if it is there, give its result or go on with it.
+
+        Raises:
+            RunBusyError: somebody executes it.
+            RunCancelledError: it was cancelled.
+            StoreError: the store failed.
+            DefinitionError: the names of the workflow's events do not last.
+        """
+        check_names(self._launcher.graph)
+        scribe = Scribe(self._store, self._new_book(run_id), self._durability)
+        runner = self._launcher.begin(run_id, event, attrs.evolve(given, scribe=scribe))
+        if await scribe.create(runner):
+            return runner
+        run = await self._store.load(run_id)
+        if run is not None and run.status == "cancelled":
+            raise RunCancelledError(f"run {run_id!r} was cancelled")
+        return await self.take_up(run_id, given)
+
+    async def adopt(self, snapshot: Snapshot, given: Given) -> Runner:
+        """Begin a run with what a snapshot holds.
+
+        Raises:
+            SnapshotError: it does not fit the workflow.
+            StoreError: the store has a run of this id, or failed.
+        """
+        check_names(self._launcher.graph)
+        book = self._new_book(snapshot.run_id)
+        scribe = Scribe(self._store, book, self._durability, rewrites=True)
+        runner = self._resume(snapshot, given, scribe)
+        if not await scribe.create(runner):
+            raise StoreError(
+                f"run {snapshot.run_id!r} is in the store already; take it up with resume_from"
+            )
         return runner
-    run = await store.load(run_id)
-    if run is not None and run.status == "cancelled":
-        raise RunCancelledError(f"run {run_id!r} was cancelled")
-    return await take_up(launcher, store, run_id, durability, given, Changes())
 
+    async def fork(self, run_id: str, at: int, new_id: str, given: Given) -> Runner:
+        """Begin a run with what another was after one of its commits.
 
-async def adopt(
-    launcher: Launcher,
-    store: Store,
-    snapshot: Snapshot,
-    durability: Durability,
-    given: Given,
-    changes: Changes,
-) -> Runner:
-    """Begin a stored run with what a snapshot holds.
-
-    Raises:
-        SnapshotError: it does not fit the workflow.
-        StoreError: the store has a run of this id, or failed.
-    """
-    check_names(launcher.graph)
-    scribe = Scribe(store, _new_book(store, snapshot.run_id), durability, rewrites=True)
-    runner = launcher.resume(
-        snapshot, changes.responses, changes.renames, attrs.evolve(given, scribe=scribe)
-    )
-    if not await scribe.create(runner):
-        raise StoreError(
-            f"run {snapshot.run_id!r} is in the store already; take it up with resume_from"
+        Raises:
+            StoreError: there is no log, or nothing to go on from.
+            SnapshotError: what it was does not fit the workflow.
+        """
+        seal = self._store.seal.for_run(run_id)
+        rows = [row for row in await self._store.entries(run_id) if row.sequence <= at]
+        if [row.sequence for row in rows] != list(range(1, at + 1)):
+            raise StoreError(
+                f"run {run_id!r} has no log up to commit {at}; it is kept by a store made with "
+                "keep_log=True, and store.history(run_id) shows it"
+            )
+        head, texts = replay(
+            LogEntry.read(seal.open("log", row.sequence, row.body)) for row in rows
         )
-    return runner
+        run = Head.read(head).run
+        if not run:
+            raise StoreError(f"run {run_id!r} had completed by commit {at}; fork an earlier one")
+        return await self.adopt(_snapshot(new_id, run, texts, self._changes.migrate), given)
 
+    def _new_book(self, run_id: str) -> Book:
+        return Book(run_id, self._store.seal.for_run(run_id), keep_log=self._store.keep_log)
 
-@attrs.frozen(eq=False, repr=False)
-class Source:
-    """What a fork begins with: a run as it was after one of its commits."""
+    def _resume(self, snapshot: Snapshot, given: Given, scribe: Scribe) -> Runner:
+        return self._launcher.resume(snapshot, self._changes, attrs.evolve(given, scribe=scribe))
 
-    run_id: str
-    at: int
+    # ---- taking up -----------------------------------------------------------------------------
 
+    async def take_up(self, run_id: str, given: Given) -> Runner:
+        """Go on with a run that nobody executes; or give the result of one that has completed.
 
-async def fork(
-    launcher: Launcher,
-    store: Store,
-    source: Source,
-    new_id: str,
-    durability: Durability,
-    given: Given,
-    changes: Changes,
-) -> Runner:
-    """Begin a stored run with what another was after one of its commits.
+        Raises:
+            RunBusyError: somebody executes it.
+            RunEndedError: it has come to an end meanwhile, and was to be taken up only if not.
+            SnapshotError: it does not fit the workflow; nothing has changed in the store.
+            StoreError: there is none, it was altered, or the store failed.
+        """
+        check_names(self._launcher.graph)
+        stored = await self._read(run_id)
+        if stored.run.status != "completed":
+            self._check_fit(stored)
+            claim = await self._store.claim(run_id)
+            if claim is None:
+                raise _missing(run_id)
+            if claim.run.status != "completed":
+                try:
+                    return await self._claimed(claim, given)
+                except BaseException as error:
+                    await self._give_back(claim, error)
+                    raise
+            stored = await self._read(run_id)
+        return self._completed(stored, given)
 
-    Raises:
-        StoreError: there is no log, or nothing to go on from.
-        SnapshotError: what it was does not fit the workflow.
-    """
-    run_id, at = source.run_id, source.at
-    seal = store.seal.for_run(run_id)
-    rows = [row for row in await store.entries(run_id) if row.sequence <= at]
-    if [row.sequence for row in rows] != list(range(1, at + 1)):
-        raise StoreError(
-            f"run {run_id!r} has no log up to commit {at}; it is kept by a store made with "
-            "keep_log=True, and store.history(run_id) shows it"
+    async def _give_back(self, claim: Claim, why: BaseException) -> None:
+        """Give a run back that was claimed in vain; that this fails must not hide why."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await self._store.release(claim.run.run_id, claim.run.epoch)
+        except Exception as error:
+            why.add_note(f"the run could not be given back: {error!r}")
+
+    async def _claimed(self, claim: Claim, given: Given) -> Runner:
+        stored = await self._read(claim.run.run_id)
+        book = self._new_book(claim.run.run_id)
+        book.open(stored.run, stored.head, stored.rows)
+        scribe = Scribe(
+            self._store,
+            book,
+            self._durability,
+            abandoned=claim.abandoned,
+            rewrites=self._changes.rewrites,
         )
-    head, texts = replay(LogEntry.read(seal.open("log", row.sequence, row.body)) for row in rows)
-    run = Head.read(head).run
-    if not run:
-        raise StoreError(f"run {run_id!r} had completed by commit {at}; fork an earlier one")
-    snapshot = _snapshot(new_id, run, texts, changes.migrate)
-    return await adopt(launcher, store, snapshot, durability, given, changes)
+        return self._resume(stored.snapshot(self._changes), given, scribe)
 
+    def _completed(self, stored: _Stored, given: Given) -> Runner:
+        launcher, renames, run = self._launcher, self._changes.renames, stored.run
+        name = launcher.graph.name
+        if renames.get(run.workflow, run.workflow) != name:
+            raise SnapshotError(
+                f"run {run.run_id!r} is of workflow {run.workflow!r}, not of {name!r}"
+            )
+        stop = launcher.stop_event(json.loads(stored.texts[RESULT]), renames)
+        machine = Machine.completed(launcher.graph.plan, run.run_id, stop)
+        return launcher.completed(machine, given)
 
-def _new_book(store: Store, run_id: str) -> Book:
-    return Book(run_id, store.seal.for_run(run_id), keep_log=store.keep_log)
-
-
-# ---- taking up -----------------------------------------------------------------------------------
-
-
-async def take_up(
-    launcher: Launcher,
-    store: Store,
-    run_id: str,
-    durability: Durability,
-    given: Given,
-    changes: Changes,
-) -> Runner:
-    """Go on with a stored run that nobody executes; or give the result of one that has completed.
-
-    Raises:
-        RunBusyError: somebody executes it.
-        RunEndedError: it has come to an end meanwhile, and was to be taken up only if not.
-        SnapshotError: it does not fit the workflow; nothing has changed in the store.
-        StoreError: there is none, it was altered, or the store failed.
-    """
-    check_names(launcher.graph)
-    stored = await _read(store, run_id, changes)
-    if stored.run.status != "completed":
-        _check_fit(launcher, stored, changes)
-        claim = await store.claim(run_id)
-        if claim is None:
+    async def _read(self, run_id: str) -> _Stored:
+        """Read a run that is there, and of a status that is wanted."""
+        found = await self._store.read(run_id)
+        if found is None:
             raise _missing(run_id)
-        if claim.run.status != "completed":
-            try:
-                return await _claimed(launcher, store, claim, durability, given, changes)
-            except BaseException as error:
-                await _give_back(store, claim, error)
+        if self._changes.only_unfinished and found[0].status not in UNFINISHED:
+            raise _ended(found[0])
+        return _Stored(*found, self._store)
+
+    # ---- steering from outside -----------------------------------------------------------------
+
+    async def apply(self, run_id: str, act: Callable[[Runner], None]) -> None:
+        """Do something to a run that nobody executes, without executing it.
+
+        It is taken up, told, and put down as suspended; a step never begins. If what is done to it
+        is refused, nothing has changed in the store but its epoch.
+
+        Raises:
+            RunBusyError: somebody executes it.
+            RunEndedError: it has ended.
+            SnapshotError: it does not fit the workflow.
+            StoreError: there is none, it was altered, or the store failed.
+        """
+        runner = await self.take_up(run_id, Given(executes=False))
+        scribe, machine = runner.scribe, runner.machine
+        assert scribe is not None, "a run that has not ended is taken up to be stored"
+        try:
+            if machine.outcome is None:  # what a dead process had begun may have failed it
+                act(runner)
+            machine.suspend(runner.clock())
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await scribe.give_back()
+            raise
+        async with scribe:
+            pass  # it stores what is queued, and gives the run back
+        if machine.outcome is not None and machine.outcome.kind == "failed":
+            outcome_of(runner)
+
+    # ---- looking through the store -------------------------------------------------------------
+
+    async def unfinished(self) -> list[StoredRun]:
+        """The runs of the workflow that have not come to an end, the oldest first."""
+        runs: list[StoredRun] = []
+        for name in self._names():
+            for status in UNFINISHED:
+                runs += await self._store.list(workflow=name, status=status)
+        # One that went from one status to the other between the two is in both.
+        return sorted(
+            {run.run_id: run for run in runs}.values(), key=lambda run: (run.created, run.run_id)
+        )
+
+    async def misfits(self) -> list[StoredMisfit]:
+        """The runs of the workflow that could go on, and would not resume."""
+        found: dict[str, StoredMisfit] = {}
+        for name in self._names():
+            for status in (*UNFINISHED, "failed"):
+                for run in await self._store.list(workflow=name, status=status):
+                    error = await self._misfit(run)
+                    if error is not None:
+                        found[run.run_id] = StoredMisfit(run, error)
+        return list(found.values())
+
+    async def _misfit(self, run: StoredRun) -> WorkflowError | None:
+        """Why a run would not resume; ``None`` if it would, or need not any more."""
+        try:
+            found = await self._store.read(run.run_id)
+            if found is not None and found[0].status != "completed":
+                self._check_fit(_Stored(*found, self._store))
+        except (SnapshotError, StoreError) as error:
+            return error
+        except Exception as error:
+            if self._changes.migrate is None:
                 raise
-        stored = await _read(store, run_id, changes)
-    return _completed(launcher, stored, given, changes)
+            refused = SnapshotError(f"migrate= failed on it: {type(error).__qualname__}")
+            refused.__cause__ = error
+            return refused
+        return None
 
+    def _names(self) -> list[str]:
+        """The names under which runs of the workflow may be stored."""
+        name = self._launcher.graph.name
+        return [name, *(old for old, new in self._changes.renames.items() if new == name)]
 
-async def _give_back(store: Store, claim: Claim, why: BaseException) -> None:
-    """Give a run back that was claimed in vain; that this fails must not hide why."""
-    try:
-        with anyio.CancelScope(shield=True):
-            await store.release(claim.run.run_id, claim.run.epoch)
-    except Exception as error:
-        why.add_note(f"the run could not be given back: {error!r}")
-
-
-async def _claimed(
-    launcher: Launcher,
-    store: Store,
-    claim: Claim,
-    durability: Durability,
-    given: Given,
-    changes: Changes,
-) -> Runner:
-    stored = await _read(store, claim.run.run_id, changes)
-    book = _new_book(store, claim.run.run_id)
-    book.open(stored.run, stored.head, stored.rows)
-    scribe = Scribe(store, book, durability, abandoned=claim.abandoned, rewrites=changes.rewrites)
-    return launcher.resume(
-        stored.snapshot(changes),
-        changes.responses,
-        changes.renames,
-        attrs.evolve(given, scribe=scribe),
-    )
-
-
-def _completed(launcher: Launcher, stored: _Stored, given: Given, changes: Changes) -> Runner:
-    run, name = stored.run, launcher.graph.name
-    if changes.renames.get(run.workflow, run.workflow) != name:
-        raise SnapshotError(f"run {run.run_id!r} is of workflow {run.workflow!r}, not of {name!r}")
-    stop = launcher.stop_event(json.loads(stored.texts[RESULT]), changes.renames)
-    machine = Machine.completed(launcher.graph.plan, run.run_id, stop)
-    return launcher.completed(machine, given)
-
-
-async def _read(store: Store, run_id: str, changes: Changes) -> _Stored:
-    """Read a run that is there, and of a status that is wanted."""
-    found = await store.read(run_id)
-    if found is None:
-        raise _missing(run_id)
-    if found[0].status not in changes.only:
-        raise _ended(found[0])
-    return _Stored(*found, store)
+    def _check_fit(self, stored: _Stored) -> None:
+        self._launcher.tables(stored.snapshot(self._changes), self._changes.renames)
 
 
 def _missing(run_id: str) -> StoreError:
     return StoreError(f"there is no run {run_id!r} in the store")
 
 
-# ---- steering from outside -----------------------------------------------------------------------
-
-
-async def apply(
-    launcher: Launcher,
-    store: Store,
-    run_id: str,
-    changes: Changes,
-    act: Callable[[Runner], None],
-) -> None:
-    """Do something to a stored run that nobody executes, without executing it.
-
-    It is taken up, told, and put down as suspended; a step never begins. If what is done to it is
-    refused, nothing has changed in the store but its epoch.
-
-    Raises:
-        RunBusyError: somebody executes it.
-        RunEndedError: it has ended.
-        SnapshotError: it does not fit the workflow.
-        StoreError: there is none, it was altered, or the store failed.
-    """
-    changes = attrs.evolve(changes, only=UNFINISHED)
-    runner = await take_up(launcher, store, run_id, "async", Given(executes=False), changes)
-    scribe, machine = runner.scribe, runner.machine
-    assert scribe is not None, "a run that has not ended is taken up to be stored"
-    try:
-        if machine.outcome is None:  # what a dead process had begun may have failed it
-            act(runner)
-        machine.suspend(runner.clock())
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await scribe.give_back()
-        raise
-    async with scribe:
-        pass  # it stores what is queued, and gives the run back
-    if machine.outcome is not None and machine.outcome.kind == "failed":
-        outcome_of(runner)
-
-
 def _ended(run: StoredRun) -> RunEndedError:
     hint = "" if run.status == "completed" else "; resume_from goes on with it all the same"
     return RunEndedError(f"run {run.run_id!r} has ended: {run.status}{hint}")
-
-
-# ---- looking through a store ---------------------------------------------------------------------
-
-
-async def unfinished(launcher: Launcher, store: Store, changes: Changes) -> list[StoredRun]:
-    """The stored runs of a workflow that have not come to an end, the oldest first."""
-    runs: list[StoredRun] = []
-    for name in _names(launcher, changes):
-        for status in UNFINISHED:
-            runs += await store.list(workflow=name, status=status)
-    # One that went from one status to the other between the two is in both.
-    return sorted(
-        {run.run_id: run for run in runs}.values(), key=lambda run: (run.created, run.run_id)
-    )
-
-
-async def misfits(launcher: Launcher, store: Store, changes: Changes) -> list[StoredMisfit]:
-    """The stored runs of a workflow that could go on, and would not resume."""
-    found: dict[str, StoredMisfit] = {}
-    for name in _names(launcher, changes):
-        for status in (*UNFINISHED, "failed"):
-            for run in await store.list(workflow=name, status=status):
-                error = await _misfit(launcher, store, run, changes)
-                if error is not None:
-                    found[run.run_id] = StoredMisfit(run, error)
-    return list(found.values())
-
-
-async def _misfit(
-    launcher: Launcher, store: Store, run: StoredRun, changes: Changes
-) -> WorkflowError | None:
-    """Why a run would not resume; ``None`` if it would, or need not any more."""
-    try:
-        found = await store.read(run.run_id)
-        if found is not None and found[0].status != "completed":
-            _check_fit(launcher, _Stored(*found, store), changes)
-    except (SnapshotError, StoreError) as error:
-        return error
-    except Exception as error:
-        if changes.migrate is None:
-            raise
-        refused = SnapshotError(f"migrate= failed on it: {type(error).__qualname__}")
-        refused.__cause__ = error
-        return refused
-    return None
-
-
-def _names(launcher: Launcher, changes: Changes) -> list[str]:
-    """The names under which runs of the workflow may be stored."""
-    name = launcher.graph.name
-    return [name, *(old for old, new in changes.renames.items() if new == name)]
-
-
-def _check_fit(launcher: Launcher, stored: _Stored, changes: Changes) -> None:
-    launcher.tables(stored.snapshot(changes), changes.renames)

@@ -7,7 +7,7 @@ started; and a run begins in the same way whether it is new, resumed, a child or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import attrs
@@ -19,12 +19,16 @@ from ._graph import Graph
 from ._machine import Child, Machine
 from ._machine.records import Tables
 from ._observer import Observer
-from ._run import Body, Hosts, InputHandler, Runner, RunOptions, Scribe
+from ._run import Body, Hosts, InputHandler, Runner, RunOptions
 from ._snapshot import Snapshot
 
-__all__ = ["Given", "Launcher", "Replacements", "check_names"]
+if TYPE_CHECKING:
+    from ._run._scribe import Scribe
+
+__all__ = ["Changes", "Given", "Launcher", "Migration", "Replacements", "check_names"]
 
 Replacements = Mapping[Callable[..., object], object]
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def check_names(graph: Graph) -> None:
@@ -42,6 +46,38 @@ def check_names(graph: Graph) -> None:
     ]
     if problems:
         raise DefinitionError(f"workflow {graph.name!r}", problems)
+
+
+def _is_mapping(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{attribute.name}= takes a mapping, not {value!r}")
+
+
+def _is_function(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(f"{attribute.name}= takes a function of the run's data, not {value!r}")
+
+
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Changes:
+    """How a run that goes on is brought to the code of today.
+
+    Attributes:
+        renames: old to new names of steps, event types, classes and workflows.
+        migrate: gets the run as plain data and returns it as it should be.
+        responses: answers to its open requests, by request id.
+        only_unfinished: a run that has ended is not to be taken up.
+    """
+
+    renames: Mapping[str, str] = attrs.field(factory=dict[str, str], validator=_is_mapping)
+    migrate: Migration | None = attrs.field(default=None, validator=_is_function)
+    responses: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=_is_mapping)
+    only_unfinished: bool = False
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether the rows in a store are other rows from now on."""
+        return bool(self.renames) or self.migrate is not None
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
@@ -165,8 +201,7 @@ class Launcher:
     def resume(
         self,
         snapshot: Snapshot,
-        responses: Mapping[str, Any],
-        renames: Mapping[str, str],
+        changes: Changes,
         given: Given,
     ) -> Runner:
         """Make the runner of a run that goes on from a snapshot, with answers to its requests.
@@ -176,15 +211,15 @@ class Launcher:
             UnknownRequestError: a response to a request that is not open.
         """
         known = {request.request_id for request in snapshot.requests}
-        for request_id in responses:
+        for request_id in changes.responses:
             if request_id not in known:
                 raise UnknownRequestError(request_id, "unknown")
-        runner = self.restore(snapshot, renames, given)
+        runner = self.restore(snapshot, changes.renames, given)
         if given.scribe is not None and given.scribe.rewrites:
             given.scribe.adopt(runner)
         for request in snapshot.requests:
-            if request.request_id in responses:
-                runner.requests.respond(request.request_id, responses[request.request_id])
+            if request.request_id in changes.responses:
+                runner.requests.respond(request.request_id, changes.responses[request.request_id])
         self._go_on(runner)
         return runner
 

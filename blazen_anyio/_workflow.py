@@ -7,28 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from ._codec import Codec
 from ._context import Context
-from ._durable import (
-    Changes,
-    Migration,
-    Source,
-    StoredMisfit,
-    adopt,
-    apply,
-    begin,
-    check_store,
-    check_storing,
-    fork,
-    misfits,
-    take_up,
-    unfinished,
-)
 from ._events import Event, StopEvent
 from ._graph import Graph, build
-from ._launch import Given, Launcher, Replacements
+from ._launch import Changes, Given, Launcher, Migration, Replacements
 from ._machine import Child
 from ._numbers import check_count
 from ._observer import Observer
@@ -42,13 +27,17 @@ from ._run import (
     Run,
     Runner,
     RunOptions,
+    check_durability,
     outcome_of,
     run_each,
 )
 from ._run_ids import checked_run_id
 from ._snapshot import Snapshot
 from ._steps import StepFunction, step
-from ._store import UNFINISHED, Store
+
+if TYPE_CHECKING:
+    from ._durable import StoredMisfit, StoredRuns
+    from ._store import Store
 
 __all__ = ["Workflow"]
 
@@ -244,9 +233,9 @@ class Workflow(Generic[R]):
             WorkflowError: see the error tree.
         """
         first = self._launcher.first_event(event, fields)
-        check_storing(store, durability)
+        stored = self._stored_or_not(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})
-        runner = await self._begin(checked_run_id(run_id), first, store, durability, given)
+        runner = await self._begin(checked_run_id(run_id), first, stored, given)
         runner.machine.close(runner.clock())
         await runner.drive()
         return cast("R", outcome_of(runner))
@@ -326,10 +315,10 @@ class Workflow(Generic[R]):
             NoHandlerError: no step accepts ``event``.
         """
         first = self._launcher.first_event(event, fields)
-        check_storing(store, durability)
+        stored = self._stored_or_not(store, durability)
         given = Given(input_handler=input_handler, resources=resources or {})
         id = checked_run_id(run_id)
-        return Run(id, partial(self._begin, id, first, store, durability, given))
+        return Run(id, partial(self._begin, id, first, stored, given))
 
     def resume(
         self,
@@ -363,11 +352,9 @@ class Workflow(Generic[R]):
         """
         self._check_snapshot(snapshot)
         changes = Changes(renames=renames or {}, responses=responses or {})
-        check_storing(store, durability)
+        stored = self._stored_or_not(store, durability, changes)
         given = Given(input_handler=input_handler, resources=resources or {})
-        return Run(
-            snapshot.run_id, partial(self._resume, snapshot, changes, store, durability, given)
-        )
+        return Run(snapshot.run_id, partial(self._resume, snapshot, changes, stored, given))
 
     # ---- stored runs ---------------------------------------------------------------------------
 
@@ -407,11 +394,10 @@ class Workflow(Generic[R]):
                 failed.
         """
         changes = Changes(renames=renames or {}, migrate=migrate, responses=responses or {})
-        check_store(store)
-        check_storing(store, durability)
+        stored = self._stored(store, durability, changes)
         given = Given(input_handler=input_handler, resources=resources or {})
         id = checked_run_id(run_id)
-        return Run(id, partial(take_up, self._launcher, store, id, durability, given, changes))
+        return Run(id, partial(stored.take_up, id, given))
 
     async def recover(
         self,
@@ -442,16 +428,11 @@ class Workflow(Generic[R]):
             StoreError: the store could not be searched.
         """
         check_count("max_runs", max_runs)
-        changes = Changes(renames=renames or {}, migrate=migrate, only=UNFINISHED)
-        check_store(store)
-        check_storing(store, durability)
+        changes = Changes(renames=renames or {}, migrate=migrate, only_unfinished=True)
+        stored = self._stored(store, durability, changes)
         given = Given(input_handler=input_handler, resources=resources or {})
-        runs = await unfinished(self._launcher, store, changes)
-
-        async def take(run_id: str) -> Runner:
-            return await take_up(self._launcher, store, run_id, durability, given, changes)
-
-        return await run_each([run.run_id for run in runs], take, max_runs)
+        runs = [run.run_id for run in await stored.unfinished()]
+        return await run_each(runs, lambda run_id: stored.take_up(run_id, given), max_runs)
 
     def fork(
         self,
@@ -482,13 +463,11 @@ class Workflow(Generic[R]):
             SnapshotError: on entering: what the run was does not fit this workflow.
         """
         changes = Changes(renames=renames or {}, migrate=migrate)
-        check_store(store)
-        check_storing(store, durability)
+        stored = self._stored(store, durability, changes)
         given = Given(input_handler=input_handler, resources=resources or {})
         check_count("at=", at)
-        source = Source(checked_run_id(run_id), at)
-        id = checked_run_id(new_run_id)
-        return Run(id, partial(fork, self._launcher, store, source, id, durability, given, changes))
+        source, id = checked_run_id(run_id), checked_run_id(new_run_id)
+        return Run(id, partial(stored.fork, source, at, id, given))
 
     async def send_to(self, store: Store, run_id: str, event: Event) -> None:
         """Give an event from outside to a stored run that nobody executes; it is not executed.
@@ -511,10 +490,8 @@ class Workflow(Generic[R]):
         """
         if not isinstance(event, Event):
             raise TypeError(f"send_to takes an event, not {type(event).__qualname__}")
-        id = checked_run_id(run_id)
-        await apply(
-            self._launcher, store, id, Changes(), lambda runner: runner.send_from_outside(event)
-        )
+        stored = self._stored(store, changes=Changes(only_unfinished=True))
+        await stored.apply(checked_run_id(run_id), lambda runner: runner.send_from_outside(event))
 
     async def respond_to(self, store: Store, run_id: str, request_id: str, response: Any) -> None:
         """Answer a request of a stored run that nobody executes; it is not executed.
@@ -534,8 +511,9 @@ class Workflow(Generic[R]):
             RunEndedError: the run has ended.
             StoreError: there is no such run, a record was altered, or the store failed.
         """
-        id, changes = checked_run_id(run_id), Changes(responses={request_id: response})
-        await apply(self._launcher, store, id, changes, lambda runner: None)
+        changes = Changes(responses={request_id: response}, only_unfinished=True)
+        stored = self._stored(store, changes=changes)
+        await stored.apply(checked_run_id(run_id), lambda runner: None)
 
     async def check(
         self,
@@ -556,8 +534,8 @@ class Workflow(Generic[R]):
         Raises:
             StoreError: the store failed.
         """
-        check_store(store)
-        return await misfits(self._launcher, store, Changes(renames=renames or {}, migrate=migrate))
+        changes = Changes(renames=renames or {}, migrate=migrate)
+        return await self._stored(store, changes=changes).misfits()
 
     async def __aenter__(self) -> Workflow[R]:
         """Begin to share resources of scope ``"workflow"`` between runs."""
@@ -650,23 +628,33 @@ class Workflow(Generic[R]):
     # ---- inside --------------------------------------------------------------------------------
 
     async def _begin(
-        self, run_id: str, event: Event, store: Store | None, durability: Durability, given: Given
+        self, run_id: str, event: Event, stored: StoredRuns | None, given: Given
     ) -> Runner:
-        if store is None:
+        if stored is None:
             return self._launcher.begin(run_id, event, given)
-        return await begin(self._launcher, store, run_id, event, durability, given)
+        return await stored.begin(run_id, event, given)
 
     async def _resume(
-        self,
-        snapshot: Snapshot,
-        changes: Changes,
-        store: Store | None,
-        durability: Durability,
-        given: Given,
+        self, snapshot: Snapshot, changes: Changes, stored: StoredRuns | None, given: Given
     ) -> Runner:
-        if store is None:
-            return self._launcher.resume(snapshot, changes.responses, changes.renames, given)
-        return await adopt(self._launcher, store, snapshot, durability, given, changes)
+        if stored is None:
+            return self._launcher.resume(snapshot, changes, given)
+        return await stored.adopt(snapshot, given)
+
+    def _stored(
+        self, store: Store, durability: Durability = "sync", changes: Changes | None = None
+    ) -> StoredRuns:
+        """The runs of this workflow in a store; nobody else pays for what that imports."""
+        from ._durable import StoredRuns
+
+        check_durability(durability)
+        return StoredRuns(self._launcher, store, durability, changes)
+
+    def _stored_or_not(
+        self, store: Store | None, durability: Durability, changes: Changes | None = None
+    ) -> StoredRuns | None:
+        check_durability(durability)
+        return None if store is None else self._stored(store, durability, changes)
 
     def _check_snapshot(self, snapshot: object) -> None:
         if not isinstance(snapshot, Snapshot):

@@ -1,20 +1,17 @@
 """The only place that starts tasks: lanes, streams, resources, the handle."""
 
 from ._bodies import Body
-from ._book import Book
 from ._handle import Run, RunStatistics, RunStatus, StepStatistics
 from ._history import History
-from ._options import Conductor, InputHandler, RunOptions
+from ._options import Conductor, Durability, InputHandler, RunOptions, check_durability
 from ._outcomes import outcome_of
 from ._recovery import RecoveredRun, run_each
 from ._resources import Hosts
 from ._runner import Runner
-from ._scribe import Durability, Scribe
 from ._streams import EventStream, Overflow
 
 __all__ = [
     "Body",
-    "Book",
     "Conductor",
     "Durability",
     "EventStream",
@@ -28,8 +25,8 @@ __all__ = [
     "RunStatistics",
     "RunStatus",
     "Runner",
-    "Scribe",
     "StepStatistics",
+    "check_durability",
     "outcome_of",
     "run_each",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import attrs
 
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from ._bodies import Body
     from ._runner import Runner
 
-__all__ = ["Conductor", "InputHandler", "RunOptions"]
+__all__ = ["Conductor", "Durability", "InputHandler", "RunOptions", "check_durability"]
+
+Durability = Literal["sync", "async"]
+"""``"sync"``: what a step emitted is not acted on before it is stored. ``"async"``: it is stored
+soon and in order; a crash may repeat more and loses nothing that was acknowledged."""
 
 InputHandler = Callable[[InputRequestEvent], Awaitable[Any] | Any]
 
@@ -39,6 +43,16 @@ class Conductor(Protocol):
     async def turn(self, runner: Runner) -> None:
         """Wait until the run may carry out what is due."""
         ...
+
+
+def check_durability(durability: object) -> None:
+    """Check how durable a run is to be.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if durability not in get_args(Durability):
+        raise ValueError(f"durability= is 'sync' or 'async', not {durability!r}")
 
 
 def _wall_clock() -> float:

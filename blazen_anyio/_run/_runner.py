@@ -27,7 +27,6 @@ from .._machine import Cancel, Child, Delivery, Machine, Order, Outcome, RawFact
 from .._snapshot import Saving, Snapshot
 from ._attempts import Attempts
 from ._bodies import Body
-from ._book import Shelf
 from ._children import Children, Forwarding
 from ._failures import without_cancellations
 from ._history import History
@@ -36,7 +35,7 @@ from ._options import RunOptions
 from ._requests import Requests
 from ._resources import Hosts
 from ._runtime import StepRuntime
-from ._scribe import Scribe
+from ._shelf import Shelf
 from ._streams import Broadcast
 from ._waiting import Waiting
 from ._watch import Watch, WatchedLane
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 
     from anyio import TaskHandle
     from anyio.abc import TaskGroup
+
+    from ._scribe import Scribe
 
 __all__ = ["Runner"]
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
@@ -27,21 +27,18 @@ from .._machine import Delta, Outcome, RawFact
 from .._machine.records import ChildRow, Key, TableName
 from .._snapshot import Saving, write_row
 from .._store import RESULT, Commit, HistoryFact, Store
-from ._book import Book, Change, Shelf
+from ._book import Book, Change
 from ._failures import is_fatal
 from ._groups import leave_group
+from ._shelf import Shelf
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from ._options import Durability
     from ._runner import Runner
 
-__all__ = ["Durability", "Scribe"]
-
-Durability = Literal["sync", "async"]
-"""``"sync"``: what a step emitted is not acted on before it is stored. ``"async"``: it is stored
-soon and in order; a crash may repeat more and loses nothing that was acknowledged."""
-
+__all__ = ["Scribe"]
 
 _RENEWALS_PER_LEASE = 3
 

@@ -7,7 +7,7 @@ store makes each change durable as a whole, and sees to it that one process at a
 
 from __future__ import annotations
 
-from .content import RESULT, Head, child_path, content_of, open_rows, row_key
+from .content import RESULT, Head, content_of, open_rows
 from .journal import HistoryEntry, HistoryFact, LogEntry, replay
 from .records import ENDED, UNFINISHED, Claim, Commit, Row, StoredRun, StoredStatus
 from .seal import Cipher, RunSeal, Seal
@@ -30,9 +30,7 @@ __all__ = [
     "Store",
     "StoredRun",
     "StoredStatus",
-    "child_path",
     "content_of",
     "open_rows",
     "replay",
-    "row_key",
 ]

@@ -17,28 +17,17 @@ import attrs
 
 from .._codec import canonical, escape_text
 from .._exceptions import SnapshotError, StoreError
-from .._machine.records import Key, Tables
+from .._machine.records import Tables, child_path
 from .records import Row, StoredRun
 from .seal import Seal
 
-__all__ = ["RESULT", "Head", "child_path", "content_of", "open_rows", "row_key"]
+__all__ = ["RESULT", "Head", "content_of", "open_rows"]
 
 RESULT = "result"
 """The key of the one row that a completed run leaves."""
 
 _KEY = re.compile(r"((?:\d+\.\d+>)*)([a-z]+)/(.*)", re.DOTALL)
 _TABLES = tuple(field.name for field in attrs.fields(Tables))
-
-
-def row_key(path: str, table: str, key: Key) -> str:
-    """The key under which a row of a table is stored."""
-    own = ".".join(map(str, key)) if isinstance(key, tuple) else str(key)
-    return f"{path}{table}/{own}"
-
-
-def child_path(path: str, delivery: int, number: int) -> str:
-    """The path of a child run of the run at ``path``."""
-    return f"{path}{delivery}.{number}>"
 
 
 @attrs.frozen

@@ -21,7 +21,9 @@ from sweeps.shape import Shape
 from sweeps.shapes import SHAPES
 
 from blazen_anyio._machine.records import Tables
-from blazen_anyio._run import Book, Runner, Scribe
+from blazen_anyio._run import Runner
+from blazen_anyio._run._book import Book
+from blazen_anyio._run._scribe import Scribe
 from blazen_anyio._store import Head, content_of, open_rows
 from blazen_anyio._store.journal import LogEntry, replay
 from blazen_anyio.stores import MemoryStore
