@@ -45,11 +45,11 @@ class Actor:
         turns: how many it has had.
         children: how many tasks it has started.
         tasks: on asyncio, those that it waits for at the end of a task group.
-        coroutine: what it runs, once it has begun.
+        coroutine: what it runs, once that is known.
         is_task: it is a task of its own, which has to begin in order to end.
-        is_attempt: it is an attempt of a step.
-        outer: the cancel scope around an attempt.
-        interrupted: a cancellation has met an attempt where it was not shielded.
+        outer: the cancel scope around an attempt, for it and its tasks.
+        interrupted: a cancellation from outside of the attempt has met it where it was not
+            shielded.
         atomic: it is parked before its first turn only.
         harmless: tells whether its turns have gone unnoticed; ``None`` if they may not have.
         chances: how often it may still go on once it has been abandoned.
@@ -69,7 +69,6 @@ class Actor:
     coroutine: Coroutine[Any, Any, Any] | None = None
     atomic: bool = False
     is_task: bool = False
-    is_attempt: bool = False
     outer: object = None
     interrupted: bool = False
     harmless: Callable[[], bool] | None = None

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from .._workflow import Workflow
-from ._checking import Check, Problem, leftovers, violation
+from ._checking import Check, Problem, check_callable, leftovers, violation
 from ._choosing import Seeded
 from ._conductor import Conductor
 from ._errors import SimulationError, SweepError
@@ -47,8 +47,8 @@ def cancel_sweep(
 ) -> Sweep:
     """Cancel a run before each of its turns, and see that nothing is left.
 
-    After each cancellation every attempt has ended, none has swallowed it, every resource is
-    closed and no task of the workflow's is left; and ``check`` holds.
+    After each cancellation every attempt has ended, neither one nor a task of one has swallowed it,
+    every resource is closed and no task of the workflow's is left; and ``check`` holds.
 
     Args:
         workflow: the workflow, or a function that makes it; see :func:`simulate`.
@@ -67,8 +67,11 @@ def cancel_sweep(
     Raises:
         SweepError: something is left, with the place and a diagram.
         SimulationError: the undisturbed run does not come to an end.
+        TypeError: something does not fit, as for :func:`simulate`, or ``check`` is no function.
         ValueError: there is no such way, or a stub or a fault is of a step that there is not.
     """
+    if check is not None:
+        check_callable("check=", check)
     simulation = Simulation(
         workflow=workflow,
         start=start,

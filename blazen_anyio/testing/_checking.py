@@ -9,7 +9,7 @@ import attrs
 
 from ._transcript import Transcript, told_error
 
-__all__ = ["Check", "Problem", "leftovers", "violation"]
+__all__ = ["Check", "Problem", "check_callable", "leftovers", "violation"]
 
 Check = Callable[[Transcript], object]
 """States what must always hold: raises, or returns ``False``, if it does not."""
@@ -31,6 +31,16 @@ class Problem:
     def of(cls, error: BaseException) -> Problem:
         """The problem that an exception is."""
         return cls(told_error(error), error)
+
+
+def check_callable(what: str, given: object) -> None:
+    """See to it that what is to be called can be.
+
+    Raises:
+        TypeError: it can't.
+    """
+    if not callable(given):
+        raise TypeError(f"{what} takes a function, not {given!r}")
 
 
 def violation(check: Check | None, transcript: Transcript) -> Problem | None:

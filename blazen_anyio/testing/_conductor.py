@@ -46,7 +46,8 @@ class Conductor(Director):
     Attributes:
         facts: what happened, with the path of the run that it happened in.
         runner: of the outermost run, once it has begun.
-        swallowed: the attempts that were cancelled from outside and returned all the same.
+        swallowed: the attempts, and the tasks of theirs, that were cancelled from outside and
+            returned all the same.
     """
 
     def __init__(self, stage: Stage, chooser: Chooser, settings: Settings, root: str) -> None:
@@ -87,7 +88,7 @@ class Conductor(Director):
         label = f"{body.name}#{delivery.id}"
         place = (_ATTEMPTS, path, delivery.id, ())
         actor = self.new_actor(place, f"{path}/{label}" if path else label, body.name)
-        actor.atomic, actor.is_attempt = body.kind == "sync", True
+        actor.atomic = body.kind == "sync"
         actor.outer = innermost_scope(self.on_asyncio)
         attempt = Attempt(runner, delivery, context, body)
         pure = not self._settings.pure.isdisjoint(attempt.names)
@@ -97,9 +98,13 @@ class Conductor(Director):
         if pure:
             footprint = self.footprints[-1]
             footprint.harmless = leaves_no_trace(attempt) and settles_quietly(attempt, returned)
+        self.note_return(actor)
+        return returned
+
+    def note_return(self, actor: Actor) -> None:
+        """An actor has returned, perhaps although it was cancelled from outside of its step."""
         if actor.interrupted and cancelled_from_outside():
             self.swallowed.append(actor.label)
-        return returned
 
     async def _struck_attempt(self, attempt: Attempt, actor: Actor) -> Any:
         own = attempt.names[-1]
@@ -150,6 +155,7 @@ class Conductor(Director):
         rank, name, number, below = parent.place
         place = (rank, name, number, (*below, parent.children))
         actor = self.new_actor(place, f"{parent.label}.{parent.children}", parent.lane)
+        actor.outer, actor.coroutine = parent.outer, body
         return _awaiting(self, actor, body)
 
     def _numbered(self, name: str) -> Actor:
@@ -185,10 +191,12 @@ async def _noop() -> None:
     """Nothing but a turn."""
 
 
-async def _awaiting(hand: Director, actor: Actor, body: AnyCoroutine) -> Any:
+async def _awaiting(hand: Conductor, actor: Actor, body: AnyCoroutine) -> Any:
     """A coroutine proper, as event loops want it. A task that is abandoned just ends."""
     actor.is_task = True
     try:
-        return await perform(hand, actor, body)
+        returned = await perform(hand, actor, body)
+        hand.note_return(actor)
+        return returned
     except Abandoned:  # pragma: no cover  # Python 3.11 does not trace what is resumed by a throw
         return None

@@ -17,11 +17,12 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
+from .._numbers import check_count
 from .._run import Durability
 from .._store import Store
 from .._workflow import Workflow
 from ..stores import MemoryStore
-from ._checking import Check, Problem, leftovers, violation
+from ._checking import Check, Problem, check_callable, leftovers, violation
 from ._choosing import Seeded
 from ._faults import Fault, Faults
 from ._performing import Stubs
@@ -79,7 +80,15 @@ def crash_sweep(
     Raises:
         SweepError: a result, an effect or the check differs, with the place and a diagram.
         SimulationError: the undisturbed run does not come to an end.
+        TypeError: something does not fit, as for :func:`simulate`, or ``check`` or ``effects`` is
+            no function.
+        ValueError: ``crashes`` is no number from 1, or a stub or a fault is of a step that there is
+            not.
     """
+    check_count("crashes=", crashes)
+    for what, given in (("check=", check), ("effects=", effects)):
+        if given is not None:
+            check_callable(what, given)
     simulation = Simulation(
         workflow=workflow,
         start=start,

@@ -129,8 +129,8 @@ class Director:
 
     @property
     def leftover(self) -> tuple[str, ...]:
-        """Who is still there."""
-        return tuple(actor.label for actor in self._actors)
+        """Who is still there; not a task of asyncio's that was cancelled before it had begun."""
+        return tuple(actor.label for actor in self._actors if not _has_vanished(actor))
 
     def new_actor(self, place: Place, label: str, lane: str) -> Actor:
         """Make an actor; see :class:`Actor`."""
@@ -155,7 +155,7 @@ class Director:
         gone on, and over the end of a task group of which it has cancelled a task; anyio on asyncio
         does not look. So that both agree, it is made to.
         """
-        if not (self.on_asyncio and cancelled_from_outside()):
+        if not (self.on_asyncio and actor.turns and cancelled_from_outside()):
             return False
         cancelled = any(task.cancelled() for task in actor.tasks)
         return cancelled or is_in(actor.coroutine, _SLEEPS)
@@ -179,7 +179,7 @@ class Director:
         self._acting.append(actor)
         self.threads.somebody_went_on()
         actor.turns += 1
-        if isinstance(actor.thrown, self._cancelled) and actor.is_attempt:
+        if isinstance(actor.thrown, self._cancelled) and actor.outer is not None:
             cancelled = is_cancelled_outside(actor.outer, self.on_asyncio)
             actor.interrupted = actor.interrupted or cancelled
 
@@ -352,6 +352,10 @@ class Director:
             return "jump"
         self._interrupt()
         return "go"
+
+
+def _has_vanished(actor: Actor) -> bool:
+    return actor.turns == 0 and getattr(actor.coroutine, "cr_frame", actor) is None
 
 
 def _nothing() -> Generator[Any, Any, None]:

@@ -11,14 +11,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from .._events import Event, InputRequestEvent
-from .._exceptions import NoHandlerError
+from .._events import Event, InputRequestEvent, InputResponseEvent
+from .._exceptions import NoHandlerError, RunEndedError, WorkflowFullError
 from .._machine import Delivery, Machine, Outputs
 from .._numbers import check_seconds
+from .._run import Body
 from .._snapshot import Snapshot
+from .._state.values import name_of
 from .._workflow import Workflow
 from ._driven_view import DrivenView
 from ._driver import Driver, Invocation
+from ._given import (
+    check_context,
+    check_error,
+    check_event,
+    check_returns,
+    check_timeout,
+    check_waits,
+    fanned_out,
+    request_of,
+    sent,
+)
 from ._production import Start, first_event
 
 __all__ = ["DrivenRun", "drive"]
@@ -97,14 +110,18 @@ class DrivenRun(DrivenView):
 
         Raises:
             LookupError: there is no such invocation.
+            TypeError: the step can't do that, or the engine would not take it; nothing has changed.
+            ValueError: a delay is negative or not finite.
         """
-        delivery = self._take(which)
-        pairs: list[tuple[Event | list[Event], float]] = []
-        pairs += [each if isinstance(each, tuple) else (each, 0.0) for each in sends]
-        pairs += [(list(events), 0.0) for events in fan_outs]
+        delivery = self._delivery(which)
+        check_returns(delivery.step, returns)
+        pairs = sent(sends) + fanned_out(fan_outs)
+        writes = {name_of(key): value for key, value in (state or {}).items()}
         outputs = None
-        if pairs or state:
-            outputs = Outputs(sends=pairs, writes=dict(state or {}))
+        if pairs or writes:
+            check_context(self._body(delivery), "send, fan out or write state")
+            outputs = Outputs(sends=pairs, writes=writes)
+        del self._driver.open[delivery]
         self._machine.handling.succeeded(delivery, returns, outputs, self.now)
         self._driver.follow()
 
@@ -117,9 +134,11 @@ class DrivenRun(DrivenView):
 
         Raises:
             LookupError: there is no such invocation.
+            TypeError: ``error`` is no exception.
         """
-        raised = error() if isinstance(error, type) else error
-        self._driver.fail(self._take(which), raised)
+        delivery, raised = self._delivery(which), check_error(error)
+        del self._driver.open[delivery]
+        self._driver.fail(delivery, raised)
         self._driver.follow()
 
     def emit(self, which: Which, event: Event, *, delay: float = 0) -> bool:
@@ -135,9 +154,15 @@ class DrivenRun(DrivenView):
 
         Raises:
             LookupError: there is no such invocation.
+            TypeError: ``event`` is no event, or the step can't send any before it ends.
+            ValueError: ``delay`` is negative or not finite.
             NonDeterministicStepError: an earlier attempt has let out another event here.
         """
         delivery = self._delivery(which)
+        check_event(event, "emit")
+        check_seconds("delay", delay)
+        if not delivery.step.generates:
+            check_context(self._body(delivery), "send")
         digest = self._codec.digest(event)
         room = True
         try:
@@ -167,8 +192,14 @@ class DrivenRun(DrivenView):
 
         Raises:
             LookupError: there is no such invocation.
+            DefinitionError: the step does not declare this wait.
+            TypeError: the step takes no context, or ``kind`` is no class of events.
+            ValueError: ``timeout`` is negative or not finite.
         """
         delivery = self._delivery(which)
+        check_context(self._body(delivery), "wait")
+        check_waits(delivery.step, kind)
+        check_timeout(timeout)
         inside = self._driver.open[delivery]._inside
         inside.kind, inside.where = kind, where
         inside.effect = self._machine.inside.wait(delivery, kind.event_type, timeout, self.now)
@@ -186,9 +217,13 @@ class DrivenRun(DrivenView):
 
         Raises:
             LookupError: there is no such invocation.
+            TypeError: the step takes no context, or ``prompt`` is neither text nor a request.
+            ValueError: ``timeout`` is negative or not finite.
         """
         delivery = self._delivery(which)
-        request = prompt if isinstance(prompt, InputRequestEvent) else InputRequestEvent(prompt)
+        check_context(self._body(delivery), "ask")
+        check_timeout(timeout)
+        request = request_of(prompt)
         digest = self._codec.digest(request)
         inside = self._driver.open[delivery]._inside
         inside.kind = None
@@ -198,13 +233,24 @@ class DrivenRun(DrivenView):
     # ---- being the outside ---------------------------------------------------------------------
 
     def send(self, event: Event) -> None:
-        """Send an event from outside.
+        """Send an event from outside; an ``InputResponseEvent`` answers its request.
 
         Raises:
+            TypeError: ``event`` is no event.
             NoHandlerError: no step accepts it; the run goes on.
+            UnknownRequestError: it answers a request that is not open.
+            WorkflowFullError: a step that accepts it has ``max_pending`` deliveries waiting.
+            RunEndedError: the run has ended.
         """
+        check_event(event, "send")
+        if type(event) is InputResponseEvent:
+            self.answer(event.response, event.request_id)
+            return
+        self._check_going()
         if not self._machine.plan.accepts(event):
             raise NoHandlerError(event, None)
+        if not self._machine.handling.has_room(event):
+            raise WorkflowFullError(event)
         self._machine.send(event, self.now)
         self._driver.follow()
 
@@ -218,7 +264,9 @@ class DrivenRun(DrivenView):
         Raises:
             UnknownRequestError: it is not open.
             LookupError: none is.
+            RunEndedError: the run has ended.
         """
+        self._check_going()
         if request is None:
             if not self.requests:
                 raise LookupError("no request is open")
@@ -290,7 +338,9 @@ class DrivenRun(DrivenView):
         invocation = self.find(which) if isinstance(which, str) else which
         return self._driver.delivery_of(invocation)
 
-    def _take(self, which: Which) -> Delivery:
-        delivery = self._delivery(which)
-        del self._driver.open[delivery]
-        return delivery
+    def _body(self, delivery: Delivery) -> Body:
+        return self._driver.launcher.bodies[delivery.step.index]
+
+    def _check_going(self) -> None:
+        if self.ended:
+            raise RunEndedError(f"run {self._machine.run_id!r} has ended: {self.status}")

@@ -95,3 +95,8 @@ class ReplayError(AssertionError):
     def __init__(self, message: str, at: int) -> None:
         self.at = at
         super().__init__(message)
+
+
+# In tracebacks they go by the name that they are imported by.
+for _name in __all__:
+    globals()[_name].__module__ = "blazen_anyio.testing"

@@ -1,8 +1,8 @@
 """Explorations: many orders of one workflow, first the likely ones, and the shortest that fails.
 
-The search goes through schedules (see :mod:`._choosing`) by their price, cheapest first; which ones
-there are follows from the runs, see :mod:`._frontier`. When none is left within the bound, all
-orders within it have been tried. What is left of the runs is drawn at random.
+The search goes through schedules (see :mod:`._choosing`): each single fault, then by their price,
+cheapest first; which ones there are follows from the runs, see :mod:`._frontier`. When none is left
+within the bound, all orders within it have been tried. What is left of the runs is drawn at random.
 
 An option is pruned if taking it earlier can't make a difference; see :mod:`._independence`. A run
 that fails its check is cut down: its schedule loses entries for as long as it fails alike.
@@ -18,7 +18,7 @@ import attrs
 
 from .._numbers import check_count
 from .._workflow import Workflow
-from ._checking import Check, Problem, leftovers, violation
+from ._checking import Check, Problem, check_callable, leftovers, violation
 from ._choosing import Chooser, Schedule, Scheduled, Seeded
 from ._diagram import draw
 from ._errors import ExplorationError, SimulationError
@@ -101,7 +101,8 @@ def explore(
     Raises:
         ExplorationError: a run fails. The message shows the shortest schedule that does, and the
             line that repeats it; it is raised from what the check has raised.
-        TypeError: something does not fit, as for :func:`simulate`; or ``check`` is async.
+        TypeError: something does not fit, as for :func:`simulate`; or ``check`` is no function, or
+            an async one.
         ValueError: ``max_runs`` or ``bound`` is out of range.
         SimulationError: a simulation can't be brought to an end.
         ValueError: a stub, a fault or ``pure=`` names a step that there is not.
@@ -110,6 +111,7 @@ def explore(
 
         explore(bank, Transfer(10), lambda transcript: transcript.state["balance"] == 0)
     """
+    check_callable("check=", check)
     check_count("max_runs=", max_runs)
     if bound is not None:
         check_count("bound=", bound, least=0)

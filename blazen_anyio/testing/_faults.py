@@ -33,6 +33,8 @@ __all__ = [
 class InjectedError(Exception):
     """What a step raises in a simulation where a fault says no more than that it fails."""
 
+    __module__ = "blazen_anyio.testing"  # where it is imported from, in tracebacks and transcripts
+
 
 def _check_on(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     check_count(f"{type(instance).__name__}(on=...)", value)
@@ -40,6 +42,18 @@ def _check_on(instance: object, attribute: attrs.Attribute[Any], value: object) 
 
 def _check_seconds(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
     check_seconds(f"{type(instance).__name__}({attribute.name}=...)", value)
+
+
+def _check_step(instance: object, attribute: attrs.Attribute[Any], step: object) -> None:
+    if not isinstance(step, str):
+        raise TypeError(f"{type(instance).__name__} takes the name of a step, not {step!r}")
+
+
+def _check_error(instance: object, attribute: attrs.Attribute[Any], error: object) -> None:
+    if not isinstance(error, BaseException) and not (
+        isinstance(error, type) and issubclass(error, BaseException)
+    ):
+        raise TypeError(f"Raise(error=...) takes an exception or its class, not {error!r}")
 
 
 _may_be_on = attrs.validators.optional(_check_on)
@@ -56,7 +70,7 @@ class StepFault:
         on: which attempt, counted over the run from 1; ``None`` for every one.
     """
 
-    step: str
+    step: str = attrs.field(validator=_check_step)
     on: int | None = attrs.field(default=None, validator=_may_be_on, kw_only=True)
 
     def strikes(self, names: Sequence[str], number: int) -> bool:
@@ -73,7 +87,9 @@ class Raise(StepFault):
         after: raise after the body has run, as if its success had got lost on the way.
     """
 
-    error: BaseException | type[BaseException] = InjectedError
+    error: BaseException | type[BaseException] = attrs.field(
+        default=InjectedError, validator=_check_error
+    )
     after: bool = attrs.field(default=False, kw_only=True)
 
     def __str__(self) -> str:
@@ -189,7 +205,9 @@ def _check_drawable(instance: object, attribute: object, faults: tuple[object, .
 
 
 def _check_rate(instance: object, attribute: object, rate: object) -> None:
-    if not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+    if not isinstance(rate, (int, float)) or isinstance(rate, bool):
+        raise TypeError(f"rate= takes a number from 0 to 1, not {rate!r}")
+    if not 0 <= rate <= 1:
         raise ValueError(f"rate= is a number from 0 to 1, not {rate!r}")
 
 

@@ -2,6 +2,9 @@
 
 A run follows its schedule and then the defaults; each option that it passed over, after the last
 entry of its schedule, makes another schedule. So each schedule comes up exactly once.
+
+The cheapest is tried first, but for one fault in an otherwise undisturbed run: these are few and
+find much, while there may be a great many orders that cost nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +18,10 @@ from ._independence import is_redundant
 from ._transcript import Transcript
 
 __all__ = ["Frontier", "Plan"]
+
+
+_SOON = -1
+"""Comes before every price."""
 
 
 @attrs.frozen
@@ -33,7 +40,7 @@ class Plan:
 
 
 class Frontier:
-    """The schedules that are to be tried, cheapest first, shortest first.
+    """The schedules that are to be tried: single faults, then the cheapest first, shortest first.
 
     Args:
         bound: what a schedule may cost; ``None`` for anything.
@@ -48,7 +55,7 @@ class Frontier:
     def __init__(self, bound: int | None, room: int) -> None:
         self._bound = bound
         self._room = room
-        self._plans: dict[int, deque[Plan]] = {0: deque([Plan({}, 0, 0)])}
+        self._plans: dict[int, deque[Plan]] = {_SOON: deque([Plan({}, 0, 0)])}
         self._count = 1
         self.pruned = 0
         self.beyond = False
@@ -59,9 +66,9 @@ class Frontier:
 
     def pop(self) -> Plan:
         """Take the next one out."""
-        price = min(price for price, plans in self._plans.items() if plans)
+        rank = min(rank for rank, plans in self._plans.items() if plans)
         self._count -= 1
-        return self._plans[price].popleft()
+        return self._plans[rank].popleft()
 
     def extend(self, plan: Plan, transcript: Transcript) -> None:
         """Add what the run of a plan has passed over."""
@@ -73,13 +80,16 @@ class Frontier:
                     self.pruned += 1
                     continue
                 schedule = {**plan.schedule, number: option}
-                self._add(Plan(schedule, number + 1, plan.price + choice.prices[place]))
+                price = plan.price + choice.prices[place]
+                is_single_fault = choice.rate is not None and not plan.schedule
+                rank = _SOON if is_single_fault else price
+                self._add(Plan(schedule, number + 1, price), rank)
 
-    def _add(self, plan: Plan) -> None:
+    def _add(self, plan: Plan, rank: int) -> None:
         if self._bound is not None and plan.price > self._bound:
             self.beyond = True
         elif self._count >= self._room:
             self.overflown = True
         else:
-            self._plans.setdefault(plan.price, deque()).append(plan)
+            self._plans.setdefault(rank, deque()).append(plan)
             self._count += 1

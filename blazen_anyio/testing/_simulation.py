@@ -7,14 +7,16 @@ built on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 import attrs
 
+from .._numbers import check_count, check_seconds
 from .._run import Durability
 from .._store import Store
 from .._workflow import Workflow
+from ._checking import check_callable
 from ._choosing import Chooser, Schedule, Scheduled, Seeded
 from ._conductor import Conductor
 from ._faults import Fault, Faults, settled
@@ -33,6 +35,30 @@ AtTurn = Callable[[Conductor, int], object]
 def _check_store(instance: object, attribute: object, store: Any) -> None:
     if store is not None and not callable(store):
         raise TypeError(f"store= takes what makes a store, such as MemoryStore, not {store!r}")
+
+
+def _check_outside(instance: object, attribute: attrs.Attribute[Any], given: object) -> None:
+    if given is not None:
+        check_callable(f"{attribute.name}=", given)
+
+
+def _check_lateness(instance: object, attribute: object, lateness: object) -> None:
+    check_seconds("lateness=", lateness)
+
+
+def _check_turns(instance: object, attribute: object, turns: object) -> None:
+    check_count("max_turns=", turns)
+
+
+def _check_schedule(schedule: object) -> None:
+    given: Any = schedule
+    if not isinstance(schedule, Mapping) or not all(
+        isinstance(number, int) and isinstance(what, str) for number, what in given.items()
+    ):
+        raise TypeError(
+            "schedule= takes what happens by the number of the choice point, as in "
+            f"transcript.schedule, not {schedule!r}"
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -59,19 +85,19 @@ class Simulation:
     faults: Faults | tuple[Fault, ...] = attrs.field(default=(), converter=settled)
     steps: Stubs | Callable[[], Stubs] | None = None
     resources: Resources | Callable[[], Resources] | None = None
-    human: Answers | None = None
-    script: Script | None = None
+    human: Answers | None = attrs.field(default=None, validator=_check_outside)
+    script: Script | None = attrs.field(default=None, validator=_check_outside)
     store: Callable[[], Store] | None = attrs.field(default=None, validator=_check_store)
     durability: Durability = "sync"
-    lateness: float = 1.0
-    max_turns: int = 100_000
+    lateness: float = attrs.field(default=1.0, validator=_check_lateness)
+    max_turns: int = attrs.field(default=100_000, validator=_check_turns)
     pure: frozenset[str] = frozenset()
 
     def world(self) -> World:
         """Make what one run is played in.
 
         Raises:
-            TypeError: there is no workflow.
+            TypeError: there is no workflow, or stubs or fakes are no mapping.
             ValueError: a stub or a fault is of a step that there is not.
         """
         workflow: Any = _made(self.workflow)
@@ -80,8 +106,8 @@ class Simulation:
         world = World(
             simulation=self,
             workflow=workflow,
-            stubs=_made(self.steps) or {},
-            resources=_made(self.resources) or {},
+            stubs=_made_mapping("steps=", self.steps),
+            resources=_made_mapping("resources=", self.resources),
             store=_made(self.store),
         )
         check_names(world)
@@ -120,6 +146,15 @@ def _is_workflow(thing: object) -> bool:
 def _made(given: Any) -> Any:
     """What is given, or what the function that is given makes."""
     return given() if callable(given) else given
+
+
+def _made_mapping(what: str, given: Any) -> Any:
+    made = _made(given)
+    if made is None:
+        return {}
+    if not isinstance(made, Mapping):
+        raise TypeError(f"{what} takes a mapping, or what makes one, not {made!r}")
+    return cast("object", made)
 
 
 def simulate(
@@ -167,9 +202,11 @@ def simulate(
         What happened, whether the run completed or not.
 
     Raises:
-        TypeError: ``start`` or ``resources`` do not fit the workflow, or ``faults`` are none.
+        TypeError: ``start`` or ``resources`` do not fit the workflow, ``faults`` are none, or
+            another argument is not of its kind.
         NoHandlerError: no step accepts ``start``.
-        ValueError: there is no such backend.
+        ValueError: there is no such backend, a number is out of range, or a stub or a fault is of a
+            step that there is not.
         RuntimeError: an event loop runs already in this thread.
         SimulationError: the simulation can't be brought to an end.
 
@@ -190,6 +227,8 @@ def simulate(
         lateness=lateness,
         max_turns=max_turns,
     )
+    if schedule is not None:
+        _check_schedule(schedule)
     chooser = Seeded(seed) if schedule is None else Scheduled(schedule)
     stage = Stage()
     return run_on(backend, stage, lambda: simulation.run(stage, chooser, seed=seed, traced=True))

@@ -7,12 +7,14 @@ add invariants of their own, which see the run after every rule.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from .._events import Event, StopEvent
+from .._events import Event, InputResponseEvent, StopEvent
+from .._exceptions import WorkflowFullError
 from .._workflow import Workflow
 from ._driver import Invocation
 from ._driving import DrivenRun, drive
@@ -138,13 +140,16 @@ class WorkflowStateMachine(RuleBasedStateMachine):
 
     @rule(data=_DATA)
     def send(self, data: st.DataObject) -> None:
-        """An event comes from outside, if the workflow takes any."""
+        """An event comes from outside, if the workflow takes any and has room."""
         kinds = [
-            kind for kind in self.workflow.graph.plan.external if not issubclass(kind, StopEvent)
+            kind
+            for kind in self.workflow.graph.plan.external
+            if not issubclass(kind, (StopEvent, InputResponseEvent))
         ]
         if not self.run.ended and kinds:
             kind = data.draw(st.sampled_from(kinds))
-            self.run.send(data.draw(events(kind)))
+            with suppress(WorkflowFullError):
+                self.run.send(data.draw(events(kind)))
 
     @rule(pauses=st.booleans())
     def pause_or_resume(self, pauses: bool) -> None:

@@ -105,7 +105,8 @@ class Transcript:
         state: the committed state at the end.
         resources: what the run was given instead of resources, by opener.
         leftover: tasks of the workflow's that were still there after the run had ended.
-        swallowed: attempts that were cancelled from outside and returned all the same.
+        swallowed: attempts, and tasks of theirs, that were cancelled from outside and returned all
+            the same.
         time: virtual seconds that it took.
     """
 

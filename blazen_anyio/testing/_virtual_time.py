@@ -104,8 +104,14 @@ def run_on(backend: Backend, stage: Stage, main: Callable[[], Awaitable[T]]) -> 
         options = _trio_options(stage)
     else:
         raise ValueError(f"backend= is 'asyncio' or 'trio', not {backend!r}")
+    returned: list[T] = []
+
+    async def keep() -> None:
+        # As the result of asyncio's main task it would be written out, for nobody to read.
+        returned.append(await main())
+
     try:
-        return anyio.run(main, backend=backend, backend_options=options)
+        anyio.run(keep, backend=backend, backend_options=options)
     except Exception as error:
         # Trio takes what its clock raises for an error of its own.
         cause = error.__cause__
@@ -115,6 +121,7 @@ def run_on(backend: Backend, stage: Stage, main: Callable[[], Awaitable[T]]) -> 
         raise
     finally:
         stage.quiet = stage.wrap = None
+    return returned[0]
 
 
 # ---- asyncio ---------------------------------------------------------------------------------
@@ -148,9 +155,14 @@ class _Loop(asyncio.SelectorEventLoop):
         return handle
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
-        if self.stage.wrap is not None:
-            coro = self.stage.wrap(coro, options.get("name") or "task")
-        return super().create_task(coro, **options)
+        if self.stage.wrap is None:
+            return super().create_task(coro, **options)
+        wrapped = self.stage.wrap(coro, options.get("name") or "task")
+        task = super().create_task(wrapped, **options)
+        if wrapped is not coro:
+            # A task that is cancelled before it has begun runs no line of what it was given.
+            task.add_done_callback(lambda done: coro.close())
+        return task
 
     def jump(self, now: float) -> None:
         """Let it be ``now``. What is due a little later, however little, is not due yet."""

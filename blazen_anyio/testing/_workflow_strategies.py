@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from .._events import DynamicEvent, Event, InputResponseEvent, StepFailed
 from .._machine import StepPlan
+from .._numbers import check_count
 from .._run import RunStatus
 from .._step import Step
 from .._workflow import Workflow
@@ -116,7 +117,12 @@ def routes(draw: Draw, workflow: Workflow[Any], *, max_moves: int = 30) -> Route
     Args:
         workflow: the workflow.
         max_moves: how many moves to make at most.
+
+    Raises:
+        TypeError: ``max_moves`` is no whole number.
+        ValueError: it is negative.
     """
+    check_count("max_moves=", max_moves, least=0)
     start = draw(starts(workflow))
     run = drive(workflow, start)
     moves: list[Move] = []

@@ -9,12 +9,15 @@ import pytest
 
 from blazen_anyio import (
     Context,
+    DefinitionError,
     Event,
     Gather,
     InputRequestEvent,
+    InputResponseEvent,
     NoHandlerError,
     NonDeterministicStepError,
     Retry,
+    RunEndedError,
     StartEvent,
     StepFailed,
     StepFailedError,
@@ -22,6 +25,7 @@ from blazen_anyio import (
     StopEvent,
     UnknownRequestError,
     Workflow,
+    WorkflowFullError,
     step,
 )
 from blazen_anyio.testing import drive
@@ -324,3 +328,98 @@ def test_an_event_that_nobody_takes_from_outside():
     run = drive(shop, Order([]))
     with pytest.raises(NoHandlerError):
         run.send(Ping(1))
+
+
+# ---- what the engine would not take -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("give", "says"),
+    [
+        (lambda run: run.complete("begin", 3), "step 'begin' returned a int"),
+        (lambda run: run.complete("begin", [Work(1), 3]), "returned a list with a int in it"),
+        (lambda run: run.complete("begin", Work), "step 'begin' returned a type"),
+        (lambda run: run.complete("begin", sends=[Work(1)]), "takes no context"),
+        (lambda run: run.complete("begin", fan_outs=[[Work(1)]]), "takes no context"),
+        (lambda run: run.complete("begin", state={"n": 1}), "can't send, fan out or write state"),
+        (lambda run: run.emit("begin", Work(1)), "takes no context, without which it can't send"),
+        (lambda run: run.wait("begin", Ping), "without which it can't wait"),
+        (lambda run: run.ask("begin", "?"), "without which it can't ask"),
+        (lambda run: run.fail("begin", "boom"), "an exception or its class, not 'boom'"),
+        (lambda run: run.fail("begin", int), "an exception or its class, not <class 'int'>"),
+        (lambda run: run.send("boom"), "send takes an event, not 'boom'"),
+    ],
+)
+def test_what_a_step_could_not_do_is_refused_and_changes_nothing(give, says):
+    run = drive(waiting)
+    with pytest.raises(TypeError, match=says):
+        give(run)
+    assert [each.step for each in run.ready] == ["begin"]
+    run.complete("begin", [Work(1)])
+    assert run.status == "running"
+
+
+@pytest.mark.parametrize(
+    ("give", "error", "says"),
+    [
+        (lambda run: run.complete("waits", sends=[3]), TypeError, "sends= takes events, and pairs"),
+        (lambda run: run.complete("waits", sends=[(1, 2, 3)]), TypeError, "sends= takes events"),
+        (lambda run: run.complete("waits", sends=[(Ping(1), -1)]), ValueError, "delay takes a"),
+        (lambda run: run.complete("waits", fan_outs=[[3]]), TypeError, "each list of fan_outs="),
+        (lambda run: run.complete("waits", state={1: 2}), TypeError, "a state key is a string"),
+        (lambda run: run.emit("waits", 3), TypeError, "emit takes an event, not 3"),
+        (lambda run: run.emit("waits", Ping(1), delay=-1), ValueError, "delay takes a"),
+        (lambda run: run.wait("waits", 3), TypeError, "wait takes a class of events, not 3"),
+        (lambda run: run.wait("waits", Done), DefinitionError, "waits for Done; declare it"),
+        (lambda run: run.wait("waits", Ping, timeout=-1), ValueError, "timeout takes a"),
+        (lambda run: run.ask("waits", 3), TypeError, "ask takes a question or an Input"),
+        (lambda run: run.ask("waits", "?", timeout=-1), ValueError, "timeout takes a"),
+    ],
+)
+def test_what_a_context_would_refuse_is_refused_and_changes_nothing(give, error, says):
+    run = drive(waiting)
+    run.complete("begin", [Work(1)])
+    with pytest.raises(error, match=says):
+        give(run)
+    assert [each.step for each in run.ready] == ["waits"]
+    run.complete("waits", Done(1))
+    assert [each.step for each in run.ready] == ["join"]
+
+
+def test_a_generator_returns_nothing():
+    run = drive(book)
+    with pytest.raises(TypeError, match="a generator and returns nothing"):
+        run.complete("pages", [Work(1)])
+
+
+def test_what_nobody_accepts_fails_the_run_as_in_production():
+    run = drive(shop, Order(["tea"]))
+    run.complete("split", Ping(1))
+    assert isinstance(run.error, NoHandlerError)
+    assert run.error.source == "split"
+
+
+def test_the_outside_meets_what_the_handle_of_a_run_would_raise():
+    @step
+    async def ask(ev: StartEvent) -> InputRequestEvent: ...
+
+    @step(max_pending=1, max_concurrency=1)
+    async def take(ev: Ping) -> None: ...
+
+    @step
+    async def answered(ev: InputResponseEvent) -> StopEvent: ...
+
+    run = drive(Workflow("outside", [ask, take, answered], external=[Ping]))
+    run.complete("ask", InputRequestEvent("how many?"))
+    run.send(Ping(1))
+    run.send(Ping(2))
+    with pytest.raises(WorkflowFullError):
+        run.send(Ping(3))
+    with pytest.raises(UnknownRequestError):
+        run.send(InputResponseEvent("nobody", 3))
+    run.send(InputResponseEvent(run.requests[0].request_id, 3))
+    assert run.find("answered").event.response == 3
+    run.complete("answered", StopEvent())
+    for late in (lambda: run.send(Ping(4)), lambda: run.answer(1)):
+        with pytest.raises(RunEndedError, match="has ended: completed"):
+            late()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Annotated
 
 import anyio
@@ -312,6 +313,52 @@ def test_a_fault_is_one_of_the_choices():
         explore(shop, Order(["tea"]), check, faults=Faults.any(Raise("split")))
     assert list(caught.value.transcript.schedule.values()) == ["split#2 raises InjectedError"]
     assert "error: StepFailedError" in str(caught.value)
+
+
+def test_each_single_fault_is_tried_before_another_order():
+    """Four workers may end in 24 orders for nothing; the last step's fault does not wait."""
+    schedules = []
+    faults = Faults.any(Raise("work"), Raise("join"))
+    done = explore(
+        concurrent(),
+        Go(4),
+        lambda t: schedules.append(tuple(t.schedule.items())),
+        bound=1,
+        max_runs=1000,
+        faults=faults,
+    )
+    assert schedules[0] == ()
+    singles = [what for ((_, what),) in schedules[1:6]]
+    assert [what.partition("#")[0] for what in singles] == ["work"] * 4 + ["join"]
+    assert all(what.endswith("raises InjectedError") for what in singles)
+    # Each order comes up once all the same, with each fault once.
+    tried = schedules[: done.orders]
+    assert done.complete
+    assert len(set(tried)) == len(tried)
+    assert sum("raises" not in str(schedule) for schedule in tried) == math.factorial(4)
+
+
+def fastest(action) -> float:
+    """Seconds of processor time that it takes, at its best."""
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        action()
+        times.append(time.process_time() - began)
+    return min(times)
+
+
+def test_a_simulated_run_costs_no_more_than_a_few_plain_ones():
+    """Whatever the machine can do: 120 runs of seven attempts each, by both."""
+    workflow = concurrent()
+
+    async def run_plainly():
+        for _ in range(math.factorial(5)):
+            await workflow.run(Go(5))
+
+    explored = fastest(lambda: explore(workflow, Go(5), lambda t: None, bound=None))
+    plain = fastest(lambda: anyio.run(run_plainly))
+    assert explored < 8 * plain
 
 
 def test_the_number_of_runs_is_bounded():

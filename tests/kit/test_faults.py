@@ -213,6 +213,21 @@ def test_faults_that_can_not_be_are_refused():
         Raise("price", on=0)
     with pytest.raises(ValueError, match="Slow"):
         Slow("price", -1)
+    for not_raised in ("text", int, None):
+        with pytest.raises(TypeError, match=r"Raise\(error=...\) takes an exception or its class"):
+            Raise("price", not_raised)
+    with pytest.raises(TypeError, match="Raise takes the name of a step, not 3"):
+        Raise(3)
+    for seconds in (-1, float("nan"), float("inf")):
+        for made_with in (Slow, Late):
+            with pytest.raises(ValueError, match="takes a number of seconds from 0"):
+                made_with("price", seconds)
+        with pytest.raises(ValueError, match="takes a number of seconds from 0"):
+            ClockJump(seconds)
+        with pytest.raises(ValueError, match="takes a number of seconds from 0"):
+            Human(late=seconds)
+    with pytest.raises(TypeError, match="rate="):
+        Faults.any(rate="often")
     for made_without in (lambda: Slow("price", None), lambda: StoreFails(None)):
         with pytest.raises(TypeError, match="not None"):
             made_without()

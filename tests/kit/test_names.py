@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from blazen_anyio import testing
 from blazen_anyio.stores import MemoryStore
 from blazen_anyio.testing import (
     Faults,
@@ -74,3 +75,50 @@ def test_a_store_with_a_thread_is_suspected_where_nothing_else_is_waited_for(tmp
 
     with pytest.raises(SimulationError, match="perhaps for a store's thread"):
         simulate(shop, ORDER, store=lambda: SQLiteStore(tmp_path / "runs.db"))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"lateness": -1}, ValueError, "lateness= takes a number of seconds from 0, not -1"),
+        ({"lateness": float("nan")}, ValueError, "lateness="),
+        ({"lateness": "1"}, TypeError, "lateness="),
+        ({"max_turns": 0}, ValueError, "max_turns= takes a whole number from 1, not 0"),
+        ({"max_turns": 1.5}, TypeError, "max_turns="),
+        ({"schedule": ["price#3"]}, TypeError, "schedule= takes what happens by the number"),
+        ({"schedule": {"0": "price#3"}}, TypeError, "schedule= takes"),
+        ({"schedule": {0: 3}}, TypeError, "schedule= takes"),
+        ({"human": "yes"}, TypeError, "human= takes a function, not 'yes'"),
+        ({"script": "send"}, TypeError, "script= takes a function, not 'send'"),
+        ({"steps": ["price"]}, TypeError, "steps= takes a mapping, or what makes one, not"),
+        ({"resources": lambda: [1]}, TypeError, "resources= takes a mapping, or what makes one"),
+    ],
+)
+def test_what_a_simulation_can_not_use_is_refused_by_name(options, error, says):
+    with pytest.raises(error, match=says):
+        simulate(shop, ORDER, **options)
+
+
+@pytest.mark.parametrize(
+    ("run", "error", "says"),
+    [
+        (lambda: explore(shop, ORDER, None), TypeError, "check= takes a function, not None"),
+        (lambda: cancel_sweep(shop, ORDER, 3), TypeError, "check= takes a function, not 3"),
+        (lambda: crash_sweep(shop, ORDER, 3), TypeError, "check= takes a function, not 3"),
+        (lambda: crash_sweep(shop, ORDER, effects=3), TypeError, "effects= takes a function"),
+        (lambda: crash_sweep(shop, ORDER, crashes=0), ValueError, "crashes= takes a whole number"),
+    ],
+)
+def test_what_explorations_and_sweeps_can_not_use_is_refused_by_name(run, error, says):
+    with pytest.raises(error, match=says):
+        run()
+
+
+def test_errors_go_by_the_name_that_they_are_imported_by():
+    names = [name for name in testing.__all__ if name.endswith("Error")]
+    assert len(names) == 7
+    for name in names:
+        error = getattr(testing, name)
+        assert f"{error.__module__}.{error.__qualname__}" == f"blazen_anyio.testing.{name}"
+    fact = next(fact for fact in simulate(shop, ORDER, faults=[Raise("split")]).facts if fact.error)
+    assert fact.error == "blazen_anyio.testing.InjectedError"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import random
@@ -27,7 +28,7 @@ from blazen_anyio import (
     step,
 )
 from blazen_anyio.stores import MemoryStore
-from blazen_anyio.testing import ClockJump, random_workflow, simulate
+from blazen_anyio.testing import ClockJump, Faults, Hang, Raise, Slow, random_workflow, simulate
 
 from . import LONG
 from .shop import BACKENDS, ORDER, Done, Invoice, Order, Work, one_step, shop
@@ -75,6 +76,23 @@ def test_another_process_with_other_hashes_gives_the_same_transcript():
     assert texts == {simulate(shop, Order(["tea", "bread"]), seed=7).to_json()}
 
 
+def transcripts() -> str:
+    """What a few seeds give, with faults and jitter: of a small workflow and of random ones."""
+    faults = Faults.any(Raise("price"), Slow("price", 5), Hang("price"), rate=0.3)
+    texts = [simulate(shop, ORDER, seed=seed, faults=faults).to_json() for seed in range(10)]
+    for seed in range(10):
+        drawn = random_workflow(seed)
+        transcript = simulate(drawn.workflow, drawn.start, seed=seed, human=drawn.human)
+        texts.append(transcript.to_json())
+    return "\n".join(texts)
+
+
+def test_a_seed_gives_the_transcript_that_it_gives_on_every_python():
+    """The digest is of CPython 3.11. A change of what a run does, or tells, changes it for all."""
+    digest = hashlib.sha256(transcripts().encode()).hexdigest()
+    assert digest == "7c0879e29692cd6cc606f712bbdf7d3ec12b19115ccb9a1cea6777520cd53468"
+
+
 def test_another_seed_gives_another_order():
     orders = {simulate(shop, ORDER, seed=seed).to_json() for seed in range(20)}
     starts = {
@@ -94,6 +112,23 @@ def test_a_schedule_repeats_a_run_exactly():
 def test_a_schedule_that_names_what_can_not_happen_is_passed_over():
     transcript = simulate(shop, ORDER, schedule={0: "nobody#99", 7000: "price#5"})
     assert transcript.schedule == {}
+
+
+def test_a_result_is_written_out_for_nobody_who_has_not_asked():
+    written = []
+
+    class Large:
+        def __repr__(self):
+            written.append(1)
+            return "large"
+
+    @step
+    async def body(ev: StartEvent) -> StopEvent:
+        return StopEvent(result=Large())
+
+    transcript = simulate(Workflow("w", [body]))
+    assert not written
+    assert "result: large" in transcript.to_text()
 
 
 def test_a_transcript_is_json_without_addresses():

@@ -294,6 +294,41 @@ def test_where_nothing_is_ready_the_run_goes_on_or_time_passes():
     assert machine.run is completed
 
 
+@settings(max_examples=3, deadline=None)
+@given(data=st.data())
+def test_the_machine_lets_a_generator_yield_and_nobody_else(data):
+    machine = TalkMachine()
+    machine.begin(data)
+    machine.emit(data)
+    assert [each.step for each in machine.run.ready] == ["talk"]
+    machine.run.complete("talk", InputRequestEvent("?"))
+    machine.emit(data)
+    assert machine.run.ready == ()
+    machine.run.send(Said("x"))
+    machine.emit(data)
+    assert [(each.step, each.effects) for each in machine.run.ready] == [("tell", 1), ("heard", 0)]
+    assert isinstance(machine.run.find("heard").event, Part)
+
+
+@settings(max_examples=3, deadline=None)
+@given(data=st.data())
+def test_the_machine_sends_in_vain_where_there_is_no_room(data):
+    @step(max_pending=1, max_concurrency=1)
+    async def busy(ev: Said) -> None: ...
+
+    class Narrow(WorkflowStateMachine):
+        workflow = Workflow("narrow", [talk, heard, busy, took], external=[Said])
+
+    machine = Narrow()
+    machine.begin(data)
+    for _ in range(3):
+        machine.send(data)
+    assert [each.step for each in machine.run.ready] == ["talk", "busy"]
+    machine.run.complete("busy")
+    machine.run.complete("busy")
+    assert [each.step for each in machine.run.ready] == ["talk"]
+
+
 def test_an_invariant_of_the_users_is_checked_after_every_rule():
     class Broken(WorkflowStateMachine):
         workflow = shop

@@ -109,6 +109,56 @@ def test_a_cancellation_that_is_swallowed_or_does_not_end_the_run_is_found(backe
         cancel_sweep(shop, Order(["a"]), script=outside, ways=["handle"], backends=[backend])
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_cancellation_that_a_steps_own_task_swallows_is_found(backend):
+    async def swallows():
+        try:
+            await anyio.sleep(2)
+        except BaseException:
+            pass
+
+    async def cleans_up():
+        try:
+            await anyio.sleep(2)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(1)
+
+    async def gives_up():
+        with anyio.move_on_after(0.5):
+            await anyio.sleep(2)
+
+    async def ends_its_own_task():
+        async with anyio.create_task_group() as group:
+            group.start_soon(cleans_up)
+            await anyio.sleep(0.2)
+            group.cancel_scope.cancel()
+
+    def step_with(task):
+        @step
+        async def body(ev: StartEvent) -> StopEvent:
+            async with anyio.create_task_group() as group:
+                group.start_soon(task)
+                await anyio.sleep(1)
+            return StopEvent()
+
+        return Workflow("tasks", [body])
+
+    for sound in (cleans_up, gives_up, ends_its_own_task):
+        assert cancel_sweep(step_with(sound), backends=[backend]).places > 2
+    with pytest.raises(SweepError, match=r"swallowed the cancellation: body#2\.1"):
+        cancel_sweep(step_with(swallows), backends=[backend])
+
+
+def test_tasks_of_asyncio_that_are_cancelled_before_they_have_begun_are_not_left():
+    @step
+    async def gathers(ev: StartEvent) -> StopEvent:
+        await asyncio.gather(asyncio.sleep(1), asyncio.sleep(2))
+        return StopEvent()
+
+    assert cancel_sweep(Workflow("gathers", [gathers]), backends=["asyncio"]).places > 2
+
+
 def test_the_last_turn_is_swept_too_where_libraries_take_turns_of_their_own():
     @step
     async def hands_over(ev: StartEvent) -> StopEvent:
