@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lane"]
 
-_HOPS_PER_TURN = 64
+_HOPS_PER_TURN = 48
 _SECONDS_PER_TURN = 0.0005
 _RECENT_STEPS = 8
 _NO_RESOURCES: Mapping[str, object] = {}
