@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from blazen_anyio import HistoryEntry
+from blazen_anyio._cli.stored import entry_data
+from blazen_anyio._cli.terminal import clock_time
+
 from .conftest import Told
 
 Blazen = Callable[..., Told]
@@ -233,3 +237,10 @@ def test_a_report_is_a_page(waiting: Blazen, tmp_path_factory: pytest.TempPathFa
     assert "4111" not in page.read_text(encoding="utf-8")
     told = waiting(*report, str(page / "no"))
     assert (told.code, len(told.lines)) == (1, 1)
+
+
+def test_a_commit_that_tells_nothing_is_shown_by_itself() -> None:
+    entry = HistoryEntry(sequence=3, time=0.0, status=None, facts=(), changed=(), removed=())
+    assert entry_data(entry) == [
+        {"kind": "commit", "commit": 3, "status": None, "time": clock_time(0.0)}
+    ]

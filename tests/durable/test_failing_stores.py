@@ -195,6 +195,18 @@ async def test_a_result_that_was_not_waited_for_and_is_not_stored_is_none() -> N
             run.snapshot()
 
 
+@pytest.mark.anyio
+async def test_of_two_failures_of_the_store_the_first_says_why() -> None:
+    """A commit has failed, and so does the renewal of the lease that was under way."""
+    async with MemoryStore() as store, hops.start(n=1, run_id="run", store=store) as run:
+        scribe = run._runner.scribe
+        assert scribe is not None
+        scribe._fail(StoreError("the disk is full"))
+        scribe._fail(StoreError("the lease was not renewed"))
+        with pytest.raises(StoreError, match="the disk is full"):
+            await run.result()
+
+
 class FailsAfterTheEnd(MemoryStore):
     async def commit(self, commits: Sequence[Commit]) -> None:
         for commit in commits:
