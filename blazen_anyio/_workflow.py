@@ -644,8 +644,7 @@ class Workflow(Generic[R]):
     def _stored(
         self, store: Store, durability: Durability = "sync", changes: Changes | None = None
     ) -> StoredRuns:
-        """The runs of this workflow in a store; nobody else pays for what that imports."""
-        from ._durable import StoredRuns
+        from ._durable import StoredRuns  # nobody else pays for its imports
 
         check_durability(durability)
         return StoredRuns(self._launcher, store, durability, changes)
@@ -653,8 +652,10 @@ class Workflow(Generic[R]):
     def _stored_or_not(
         self, store: Store | None, durability: Durability, changes: Changes | None = None
     ) -> StoredRuns | None:
+        if store is not None:
+            return self._stored(store, durability, changes)
         check_durability(durability)
-        return None if store is None else self._stored(store, durability, changes)
+        return None
 
     def _check_snapshot(self, snapshot: object) -> None:
         if not isinstance(snapshot, Snapshot):

@@ -36,8 +36,6 @@ __all__ = [
     "StateRow",
     "TableName",
     "Tables",
-    "child_path",
-    "row_key",
 ]
 
 ROOT = 0
@@ -56,17 +54,6 @@ TableName = Literal[
     "children",
     "state",
 ]
-
-
-def row_key(path: str, table: str, key: Key) -> str:
-    """The key under which a row of a table is stored."""
-    own = ".".join(map(str, key)) if isinstance(key, tuple) else str(key)
-    return f"{path}{table}/{own}"
-
-
-def child_path(path: str, delivery: int, number: int) -> str:
-    """The path of a child run of the run at ``path``."""
-    return f"{path}{delivery}.{number}>"
 
 
 @attrs.define(kw_only=True)

@@ -351,7 +351,8 @@ class Scribe:
         if before_report is not None:
             before_report()
         self._report(batch)
-        if was_congested and self.root is not None:
+        if was_congested:
+            assert self.root is not None, "nothing is stored before there is a runner"
             self.root.room_again()
 
     @property

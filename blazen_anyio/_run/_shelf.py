@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .._machine.records import Key, child_path, row_key
+from .._machine.records import Key
+from .._snapshot import child_path, row_key
 
 __all__ = ["Shelf"]
 

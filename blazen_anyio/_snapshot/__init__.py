@@ -9,7 +9,8 @@ agrees.
 from __future__ import annotations
 
 from .form import Saving
+from .keys import child_path, row_key
 from .rows import write_row
 from .snapshot import Snapshot, requests_in
 
-__all__ = ["Saving", "Snapshot", "requests_in", "write_row"]
+__all__ = ["Saving", "Snapshot", "child_path", "requests_in", "row_key", "write_row"]

@@ -17,7 +17,8 @@ import attrs
 
 from .._codec import canonical, escape_text
 from .._exceptions import SnapshotError, StoreError
-from .._machine.records import Tables, child_path
+from .._machine.records import Tables
+from .._snapshot import child_path
 from .records import Row, StoredRun
 from .seal import Seal
 
