@@ -4,7 +4,8 @@ One queue holds the deliveries in the order of their commits. A delivery whose s
 that step's own queue, so that it never blocks another step; when the step frees a slot, its oldest
 goes ahead of everything that has not been looked at yet (a small heap, oldest first). Each delivery
 is looked at twice at most, which keeps dispatch linear. Work is conserved: :meth:`Dispatch.take`
-returns ``None`` only if nothing may run now.
+returns ``None`` only if nothing may run now. The items of a fan-out are one entry, which stays in
+its place until each of them was the next.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 
+from .items import Items
 from .live import Delivery, Effect
 from .plan import Plan, StepPlan
 
@@ -46,15 +48,15 @@ class StepState:
         self.limit = plan.max_concurrency
         self.running = 0
         self.pending = 0
-        self.full: list[tuple[int, Delivery]] = []
+        self.full: list[tuple[int, Delivery | Items]] = []
         self.done = 0
         self.failed = 0
         self.retried = 0
         self.wants_room: list[tuple[Delivery, Effect]] = []
 
-    def block(self, delivery: Delivery) -> None:
+    def block(self, waiting: Delivery | Items) -> None:
         """Let a delivery wait for a slot, in the order of the queue."""
-        heapq.heappush(self.full, (delivery.order, delivery))
+        heapq.heappush(self.full, (waiting.order, waiting))
 
 
 class Dispatch:
@@ -66,7 +68,7 @@ class Dispatch:
         self.steps = [StepState(step) for step in plan.steps]
         self.running = 0
         self._limit = plan.max_concurrency
-        self._ready: deque[Delivery] = deque()
+        self._ready: deque[Delivery | Items] = deque()
         self._freed: list[tuple[int, Delivery]] = []
         self._reserved: dict[Delivery, int] = {}
         self._handed_out: deque[Delivery] = deque()
@@ -77,6 +79,17 @@ class Dispatch:
             self.steps[delivery.step.index].pending += 1
         delivery.phase = "ready"
         self._ready.append(delivery)
+
+    def add_items(self, items: Items) -> None:
+        """Queue the items of a fan-out behind all others."""
+        self.steps[items.step.index].pending += len(items)
+        self._ready.append(items)
+
+    def drop_items(self, items: Items) -> int:
+        """Take items out of the run; say how many. The queues skip what is left of them."""
+        dropped = items.clear()
+        self.steps[items.step.index].pending -= dropped
+        return dropped
 
     def hold(self, delivery: Delivery) -> None:
         """Count a delivery as pending that may not be queued before its commit is durable."""
@@ -113,9 +126,8 @@ class Dispatch:
             self.put_back(delivery)
         return taken
 
-    @property
-    def backlog(self) -> bool:
-        """Whether :meth:`take` has anything to look at.
+    def has_backlog(self) -> bool:
+        """Say whether :meth:`take` has anything to look at.
 
         True also when all of it will turn out to be dropped or behind a step's limit.
         """
@@ -134,26 +146,31 @@ class Dispatch:
                 return delivery
         if self._limit is not None and self.running >= self._limit:
             return None
-        while True:
-            if self._freed:
-                delivery = heapq.heappop(self._freed)[1]
-            elif self._ready:
-                delivery = self._ready.popleft()
-            else:
-                return None
-            step = self.steps[delivery.step.index]
-            if delivery.phase != "ready":
-                if step.full and step.limit is not None and step.running < step.limit:
-                    self._free_next(step)  # it was next for a slot and was dropped
-                continue
+        while self._freed or self._ready:
+            queued = heapq.heappop(self._freed)[1] if self._freed else self._ready.popleft()
+            step = self.steps[queued.step.index]
             if step.limit is not None and step.running >= step.limit:
-                step.block(delivery)
+                step.block(queued)
                 continue
-            step.pending -= 1
-            step.running += 1
-            self.running += 1
-            delivery.phase = "running"
+            found = queued if queued.phase == "ready" else self._look_at(queued, step)
+            if found is not None:
+                step.pending -= 1
+                step.running += 1
+                self.running += 1
+                found.phase = "running"
+                return found
+        return None
+
+    def _look_at(self, queued: Delivery | Items, step: StepState) -> Delivery | None:
+        """Find what is next where something else is queued than a delivery that may run."""
+        if isinstance(queued, Items):
+            delivery = queued.next() if queued else None
+            if queued:
+                self._ready.appendleft(queued)
             return delivery
+        if step.full:
+            self._free_next(step)  # it was next for a slot and was dropped
+        return None
 
     def drop(self, delivery: Delivery) -> None:
         """Take a pending delivery out of the run. The queues skip it when they come to it."""
@@ -172,9 +189,13 @@ class Dispatch:
             self._free_next(state)
 
     def _free_next(self, step: StepState) -> None:
-        full = step.full
-        while full:
-            oldest = heapq.heappop(full)
-            if oldest[1].phase == "ready":
-                heapq.heappush(self._freed, oldest)
-                break
+        while step.full:
+            order, oldest = heapq.heappop(step.full)
+            if oldest.phase == "ready":
+                heapq.heappush(self._freed, (order, oldest))
+                return
+            if isinstance(oldest, Items) and oldest:
+                heapq.heappush(self._freed, (order, oldest.next()))
+                if oldest:
+                    step.block(oldest)
+                return

@@ -19,12 +19,12 @@ from .._exceptions import (
     StepFailedError,
 )
 from .early import Early
-from .facts import FactKind
+from .facts import FactKind, Sink
+from .joins import records_of
 from .ledger import Ledger
 from .lifecycle import Lifecycle
 from .live import Delivery
 from .outcome import Outcome, Outputs, Returned, leaving
-from .plan import Mode
 from .routing import Routing
 from .scopes import Scopes
 
@@ -83,7 +83,7 @@ class Handling:
         if step.timeout is not None:
             delivery.timer = ledger.timers.set(now + step.timeout, "timeout", delivery)
         if ledger.publish is not None:
-            kind, cause = delivery.origin
+            kind, cause = delivery.origin()
             attempt, number = delivery.attempts + 1, delivery.id
             ledger.publish(
                 ("step_started", now, step.name, kind, attempt, None, None, number, cause)
@@ -188,32 +188,36 @@ class Handling:
             Whether this was such an attempt; if not, nothing has changed.
         """
         ledger = self._ledger
-        step, scope = ledger.plan.route(event).straight, delivery.scope
-        if step is None or delivery.has_early_effects:
+        route = ledger.plan.routes.get(type(event))
+        if (
+            route is None  # the first of its type; the general way finds it
+            or delivery.effects is not None
+            or delivery.children is not None
+            or delivery.step.generates
+        ):
             return False
-        gathered = scope.joined_by(step.index) if step.mode is Mode.GATHER else None
-        if gathered is None and step.mode is Mode.GATHER:
+        gather = route.gathered
+        scope = None if gather is None else delivery.scope.joined_by(gather.index)
+        if route.straight is None and scope is None:
             return False
         self._life.out -= 1
         ledger.end_attempt(delivery)
         if ledger.publish is not None:
-            self._tell_passed_on(delivery, event, now)
-        branch, recoveries = delivery.branch, delivery.recoveries
-        record = ledger.new_record(event, delivery.id, 0, scope, branch, recoveries)
-        if gathered is not None:
-            self._scopes.gather(step, gathered, record)
-        else:
-            ledger.admit(ledger.deliver(step, (record,), scope, branch, recoveries))
+            note = ledger.publish if ledger.gate is None else ledger.note()
+            self._tell_passed_on(delivery, event, note, now)
+        if route.straight is not None:
+            ledger.pass_on(delivery, event, route.straight)
+        elif gather is not None and scope is not None:
+            ledger.pass_into(delivery, event, gather, scope)
         self._dispatch.steps[delivery.step.index].done += 1
-        ledger.settle(delivery)
         self._life.commit(now)
         return True
 
-    def _tell_passed_on(self, delivery: Delivery, event: Event, now: float) -> None:
-        note, number, attempt = self._ledger.note, delivery.id, delivery.attempts + 1
-        kind, cause = delivery.origin
-        name, duration = delivery.step.name, now - delivery.started
-        note(("step_completed", now, name, kind, attempt, duration, None, number, cause))
+    def _tell_passed_on(self, delivery: Delivery, event: Event, note: Sink, now: float) -> None:
+        kind, cause = delivery.origin()
+        number, attempt, took = delivery.id, delivery.attempts + 1, now - delivery.started
+        name = delivery.step.name
+        note(("step_completed", now, name, kind, attempt, took, None, number, cause))
         note(("event_routed", now, None, event.event_type, None, None, None, None, number))
 
     def failed(
@@ -336,15 +340,15 @@ class Handling:
         ledger = self._ledger
         if deposited:
             ledger.join(delivery.step, ledger.root, 0, kind, delivery.records[0])
-        place = (delivery.step.index, ledger.root.id, 0, kind)
-        for record in ledger.unjoin(ledger.joins.take(place, taken)) if taken else ():
+        key = (delivery.step.index, ledger.root.id, 0, kind)
+        for record in records_of(ledger.unjoin(key, taken)) if taken else ():
             ledger.let_go(record)
 
     def collected(self, delivery: Delivery, kind: str) -> list[Event]:
         """The events that wait under ``kind`` for ``ctx.collect_events`` in the delivery's step."""
         ledger = self._ledger
-        place = (delivery.step.index, ledger.root.id, 0, kind)
-        return [entry.record.event for entry in ledger.joins.peek(place, ledger.joins.count(place))]
+        key = (delivery.step.index, ledger.root.id, 0, kind)
+        return [record.event for record in ledger.joins.peek(key)]
 
     def _emit_returned(
         self, delivery: Delivery, returned: Event | Sequence[Event], first: int

@@ -1,122 +1,131 @@
 """Joins: events that wait for others in a gather, a batch, a pair or a collect.
 
-An entry is an event at one place of one joining step within one scope (and, for a pair, one
-branch). Reaching a join spends the event's token: the scope no longer waits for it.
+A place is one slot of one joining step within one scope (and, for a pair, one branch); what waits
+in it is an entry. Reaching a join spends the event's token: the scope no longer waits for it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-
-import attrs
+from collections.abc import Iterable, Iterator
+from operator import attrgetter, itemgetter
 
 from .live import Record, Scope
 from .plan import StepPlan
 from .records import JoinRow
 
-__all__ = ["Entry", "Joins", "gather_order", "path_within"]
+__all__ = ["Entry", "Joins", "Key", "Place", "in_order", "path_within", "records_of"]
 
-Place = tuple[int, int, int, int | str]
-"""(index of the step, id of the scope, branch, slot)"""
+Key = tuple[int, int, int, int | str]
+"""Of a place: index of the step, id of the scope, branch, slot."""
+
+Entry = tuple[int, Record, tuple[int, ...]]
+"""One event that waits: a number that ascends in order of arrival; its record; and
+:func:`path_within`, or ``()`` in its own scope. A bare tuple, since each gathered event is one."""
 
 
-@attrs.define(eq=False, repr=False)  # frozen would cost every gathered event twice as much
-class Entry:
-    """One event that waits.
+class Place:
+    """One place of one joining step, and what waits in it, oldest first."""
 
-    ``id`` ascends in order of arrival; ``path`` is :func:`path_within`, or empty in its own scope.
-    """
+    __slots__ = ("branch", "entries", "scope", "slot", "step")
 
-    id: int
-    step: StepPlan
-    scope: Scope
-    branch: int
-    slot: int | str
-    record: Record
-    path: tuple[int, ...] = ()
+    def __init__(self, step: StepPlan, scope: Scope, branch: int, slot: int | str) -> None:
+        self.step = step
+        self.scope = scope
+        self.branch = branch
+        self.slot = slot
+        self.entries: deque[Entry] = deque()
 
-    @property
-    def place(self) -> Place:
-        return (self.step.index, self.scope.id, self.branch, self.slot)
-
-    def row(self) -> JoinRow:
+    def row(self, entry: Entry) -> JoinRow:
+        id, record, path = entry
         return JoinRow(
-            id=self.id,
+            id=id,
             step=self.step.name,
             scope=self.scope.id,
             branch=self.branch,
             slot=self.slot,
-            event=self.record.id,
-            path=self.path,
+            event=record.id,
+            path=path,
         )
 
 
 class Joins:
-    """All entries of a run, oldest first in each place."""
+    """All places of a run in which something waits."""
 
     __slots__ = ("_places", "_scopes")
 
     def __init__(self) -> None:
-        self._places: dict[Place, deque[Entry]] = {}
-        self._scopes: dict[int, dict[Place, None]] = {}
+        self._places: dict[Key, Place] = {}
+        self._scopes: dict[int, dict[Key, None]] = {}
 
-    def add(self, entry: Entry) -> int:
-        """Add an entry; return how many are now in its place."""
-        place = entry.place
-        queue = self._places.get(place)
-        if queue is None:
-            queue = self._places[place] = deque()
-            self._scopes.setdefault(entry.scope.id, {})[place] = None
-        queue.append(entry)
-        return len(queue)
+    def place(self, step: StepPlan, scope: Scope, branch: int, slot: int | str) -> Place:
+        """Find a place, or make it; the caller adds an entry."""
+        key = (step.index, scope.id, branch, slot)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = Place(step, scope, branch, slot)
+            self._scopes.setdefault(scope.id, {})[key] = None
+        return place
 
-    def count(self, place: Place) -> int:
+    def count(self, key: Key) -> int:
         """How many entries are in a place."""
-        queue = self._places.get(place)
-        return len(queue) if queue is not None else 0
+        place = self._places.get(key)
+        return len(place.entries) if place is not None else 0
 
-    def peek(self, place: Place, count: int) -> list[Entry]:
-        """The oldest ``count`` entries of a place, left there."""
-        queue = self._places.get(place, ())
-        return [entry for entry, _ in zip(queue, range(count), strict=False)]
+    def peek(self, key: Key) -> list[Record]:
+        """What waits in a place, left there."""
+        place = self._places.get(key)
+        return [record for _, record, _ in place.entries] if place is not None else []
 
-    def take(self, place: Place, count: int | None = None) -> list[Entry]:
+    def take(self, key: Key, count: int | None = None) -> list[Entry]:
         """Take the oldest ``count`` entries of a place, or all."""
-        queue = self._places.get(place)
-        if queue is None:
+        place = self._places.get(key)
+        if place is None:
             return []
-        if count is None or count >= len(queue):
-            self._forget(place)
-            return list(queue)
-        return [queue.popleft() for _ in range(count)]
+        entries = place.entries
+        if count is None or count >= len(entries):
+            self._forget(key)
+            return list(entries)
+        return [entries.popleft() for _ in range(count)]
 
-    def in_scope(self, scope: Scope) -> list[Place]:
+    def in_scope(self, scope: Scope) -> list[Key]:
         """The places of a scope that hold entries, in the order in which they were first used."""
         return list(self._scopes.get(scope.id, ()))
 
-    def __iter__(self) -> Iterator[Entry]:
-        for queue in self._places.values():
-            yield from queue
+    def __iter__(self) -> Iterator[Place]:
+        yield from self._places.values()
 
-    def _forget(self, place: Place) -> None:
-        del self._places[place]
-        places = self._scopes[place[1]]
-        del places[place]
+    def _forget(self, key: Key) -> None:
+        del self._places[key]
+        places = self._scopes[key[1]]
+        del places[key]
         if not places:
-            del self._scopes[place[1]]
+            del self._scopes[key[1]]
 
 
-def gather_order(entry: Entry) -> tuple[int, ...]:
-    """The order within a gather: of the fan-out, not of completion.
+_record, _path = itemgetter(1), itemgetter(2)
+_flat_order = attrgetter("branch", "cause", "position")
+
+
+def records_of(entries: Iterable[Entry]) -> tuple[Record, ...]:
+    """What waited, in order of arrival."""
+    return tuple(map(_record, entries))
+
+
+def in_order(entries: list[Entry]) -> tuple[Record, ...]:
+    """What a gather has gathered: in the order of the fan-out, not of completion.
 
     First the item of the fan-out; within it, for nested fan-outs, the inner scope and its item;
     then the cause, then the order in which that cause sent.
     """
-    record = entry.record
-    if not entry.path:
-        return (record.branch, record.cause, record.position)
-    return (*entry.path, record.cause, record.position)
+    if any(map(_path, entries)):
+        return records_of(sorted(entries, key=_nested_order))
+    return tuple(sorted(records_of(entries), key=_flat_order))
+
+
+def _nested_order(entry: Entry) -> tuple[int, ...]:
+    _, record, path = entry
+    return (*(path or (record.branch,)), record.cause, record.position)
 
 
 def path_within(record: Record, outer: Scope) -> tuple[int, ...]:

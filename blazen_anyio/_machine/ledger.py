@@ -13,13 +13,15 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 from .._events import Event, StopEvent
 from .dispatch import Dispatch
 from .facts import FactKind, RawFact, Sink
 from .gate import Gate
-from .joins import Entry, Joins
+from .items import Items
+from .joins import Entry, Joins, Key, path_within
 from .journal import Journal
 from .live import Child, Delivery, Effect, Record, Request, Scope
 from .outcome import Cancel, Order, Outcome, Show
@@ -28,17 +30,19 @@ from .records import ROOT, Delta, MemoRow, RunRow, StateRow
 from .suspects import Suspects
 from .timers import Timers
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "News"]
 
 _CLOSED_REQUESTS_KEPT = 1000
+
+News = tuple[FactKind, "str | None", str, "int | None", "int | None"]
+"""A fact about the change under way: kind, step, event type, invocation and cause."""
 
 
 class Ledger:
     """The live data of one run.
 
     Attributes:
-        news: facts about the change under way, told when it is closed: kind, step, event type,
-            invocation and cause.
+        news: facts about the change under way, told when it is closed.
         ending: how the run ends; decided, though perhaps not durable yet. The first one counts.
         outcome: how the run has ended.
         stopped_by: the stop event that was committed, durable or not.
@@ -100,7 +104,7 @@ class Ledger:
         self.drained: list[tuple[int, Scope]] = []
         self.ending: Outcome | None = None
         self.outcome: Outcome | None = None
-        self.news: list[tuple[FactKind, str | None, str, int | None, int | None]] = []
+        self.news: list[News] = []
         self.orders: deque[Order] = deque()
         self.deltas: deque[Delta] = deque()
         self.sequence = 0
@@ -167,18 +171,44 @@ class Ledger:
         recoveries: int,
     ) -> Delivery:
         """Put events on their way to one step, within a scope."""
+        for record in records:
+            record.holders += 1
+        return self.deliver_joined(step, records, scope, branch, recoveries)
+
+    def deliver_joined(
+        self,
+        step: StepPlan,
+        records: tuple[Record, ...],
+        scope: Scope,
+        branch: int,
+        recoveries: int,
+    ) -> Delivery:
+        """Like :meth:`deliver`, of records that keep the hold that a join had on them."""
         number = self.next_id
         self.next_id = number + 1
         delivery = Delivery(number, step, records, scope, branch, recoveries)
-        for record in records:
-            record.holders += 1
         scope.members[delivery] = None
         self.active += 1
         if self.journal is not None:
             self.journal.put("deliveries", delivery.id, delivery.row)
         return delivery
 
-    @property
+    def queue(self, items: Items) -> None:
+        """Let the items of a fan-out be dispatched, one by one."""
+        items.scope.members[items] = None
+        self.next_id += 2 * len(items)
+        self.active += len(items)
+        self.dispatch.add_items(items)
+
+    def drop(self, items: Items) -> None:
+        """Items of a fan-out count no more."""
+        if self.on_drop is not None:
+            for delivery in items:
+                self.on_drop(delivery)
+        self.active -= self.dispatch.drop_items(items)
+        self.leave(items.scope, items)
+        self.give_room(items.step)
+
     def note(self) -> Sink:
         """Where facts of the commit under way go, if anybody listens."""
         assert self.publish is not None, "nobody listens"
@@ -253,6 +283,51 @@ class Ledger:
         self.active += 1
         self.touch(delivery)
 
+    def pass_on(self, delivery: Delivery, event: Event, step: StepPlan) -> None:
+        """Settle a delivery whose attempt leaves one event, for one step and in the same scope.
+
+        What :meth:`new_record`, :meth:`deliver`, :meth:`admit` and :meth:`settle` do one after the
+        other, written out: nearly every attempt ends so.
+        """
+        number, scope = self.next_id, delivery.scope
+        branch, recoveries = delivery.branch, delivery.recoveries
+        self.next_id = number + 2
+        record = Record(number, event, delivery.id, 0, scope, branch, recoveries)
+        record.holders = 1
+        following = Delivery(number + 1, step, (record,), scope, branch, recoveries)
+        scope.members[following] = None
+        del scope.members[delivery]
+        delivery.phase = "gone"
+        if self.journal is not None:
+            self.journal.put("events", number, record.row)
+            self.journal.put("deliveries", number + 1, following.row)
+            self._forget_rows(delivery, self.journal)
+        self.admit(following)
+
+    def pass_into(
+        self, delivery: Delivery, event: Event, gather: StepPlan, gathered: Scope
+    ) -> None:
+        """Settle a delivery whose attempt leaves one event, for a gather of a scope around it.
+
+        Like :meth:`pass_on`, with :meth:`join` for what is delivered there.
+        """
+        number, scope = self.next_id, delivery.scope
+        self.next_id = number + 2
+        record = Record(number, event, delivery.id, 0, scope, delivery.branch, delivery.recoveries)
+        record.holders = 1
+        place = self.joins.place(gather, gathered, 0, 0)
+        entry = (number + 1, record, () if scope is gathered else path_within(record, gathered))
+        place.entries.append(entry)
+        del scope.members[delivery]
+        if not scope.members:
+            self.has_drained(scope)
+        self.active -= 1
+        delivery.phase = "gone"
+        if self.journal is not None:
+            self.journal.put("events", number, record.row)
+            self.journal.put("joins", number + 1, partial(place.row, entry))
+            self._forget_rows(delivery, self.journal)
+
     def settle(self, delivery: Delivery) -> None:
         """A delivery is handled, or counts no more: its token is spent.
 
@@ -264,18 +339,20 @@ class Ledger:
         del scope.members[delivery]
         if not scope.members and scope.parent is not None:
             self.has_drained(scope)
-        for record in delivery.records:
-            record.holders -= 1
-            if not record.holders:
-                self.forget_record(record)
         if self.journal is not None:
-            self.journal.remove("deliveries", delivery.id)
+            self._forget_rows(delivery, self.journal)
         if delivery.effects is not None:
             self._forget_effects(delivery.effects)
         if delivery.children is not None:
             self.forget_children(delivery)
-        if delivery.memos is not None:
-            self._forget_memos(delivery, delivery.memos)
+
+    def _forget_rows(self, delivery: Delivery, journal: Journal) -> None:
+        """A settled delivery has no row any more, nor have records that nothing else needs."""
+        for record in delivery.records:
+            self.let_go(record)
+        journal.remove("deliveries", delivery.id)
+        for name in delivery.memos or ():
+            journal.remove("memos", (delivery.id, name))
 
     def touch(self, delivery: Delivery) -> None:
         """The delivery's row has changed."""
@@ -323,11 +400,6 @@ class Ledger:
             row = MemoRow(delivery=delivery.id, name=name, value=value)
             self.journal.put("memos", (delivery.id, name), lambda: row)
 
-    def _forget_memos(self, delivery: Delivery, memos: dict[str, Any]) -> None:
-        if self.journal is not None:
-            for name in memos:
-                self.journal.remove("memos", (delivery.id, name))
-
     # ---- attempts that wait in the engine ------------------------------------------------------
 
     def suspend_attempt(self, delivery: Delivery, effect: Effect, now: float) -> None:
@@ -366,7 +438,7 @@ class Ledger:
         """Like the start of an attempt, its waits are told at once: no commit makes them true."""
         if self.publish is not None:
             step, number = delivery.step.name, delivery.id
-            kind_of_event, cause = delivery.origin
+            kind_of_event, cause = delivery.origin()
             attempt = delivery.attempts + 1
             self.publish((kind, now, step, kind_of_event, attempt, None, None, number, cause))
 
@@ -411,15 +483,15 @@ class Ledger:
             self.rest(delivery, False)
         if delivery.deliveries:
             self.suspects.release(delivery)
-        if delivery.phase == "waiting":
+        if delivery.phase == "running":
+            self.dispatch.free(delivery.step)
+        elif delivery.phase == "waiting":
             self._stop_waiting(delivery)
             delivery.time_left = None
-        elif delivery.phase == "ready" or delivery.phase == "held":
+        else:
             self.dispatch.drop(delivery)
             delivery.time_left = None
             self.give_room(delivery.step)
-        else:
-            self.dispatch.free(delivery.step)
         if delivery.timer is not None:
             self.timers.drop(delivery.timer)
             delivery.timer = None
@@ -447,7 +519,7 @@ class Ledger:
         if self.journal is not None and scope.parent is not None:
             self.journal.put("scopes", scope.id, scope.row)
 
-    def leave(self, scope: Scope, token: Delivery | Request | Scope) -> None:
+    def leave(self, scope: Scope, token: Delivery | Items | Request | Scope) -> None:
         """Spend a token of a scope; one without tokens has drained (the root never does)."""
         del scope.members[token]
         if not scope.members and scope.parent is not None:
@@ -479,21 +551,24 @@ class Ledger:
         path: tuple[int, ...] = (),
     ) -> int:
         """Let a record wait in a joining step; return how many now wait in that place."""
-        entry = Entry(self.new_id(), step, scope, branch, slot, record, path)
+        place = self.joins.place(step, scope, branch, slot)
+        entry = (self.new_id(), record, path)
+        place.entries.append(entry)
         record.holders += 1
         if self.journal is not None:
-            self.journal.put("joins", entry.id, entry.row)
-        return self.joins.add(entry)
+            self.journal.put("joins", entry[0], partial(place.row, entry))
+        return len(place.entries)
 
-    def unjoin(self, entries: list[Entry]) -> tuple[Record, ...]:
-        """Entries taken out of the joins: their records, in order.
+    def unjoin(self, key: Key, count: int | None = None) -> list[Entry]:
+        """Take the oldest ``count`` records, or all, that wait in a place of a joining step.
 
-        The caller delivers them before it lets them go, if it does.
+        The caller delivers them, and each keeps the hold that it had; or lets them go.
         """
+        entries = self.joins.take(key, count)
         if self.journal is not None:
-            for entry in entries:
-                self.journal.remove("joins", entry.id)
-        return tuple(entry.record for entry in entries)
+            for number, _, _ in entries:
+                self.journal.remove("joins", number)
+        return entries
 
     # ---- requests ------------------------------------------------------------------------------
 
@@ -542,7 +617,7 @@ class Ledger:
 
     def tell(self, fact: RawFact) -> None:
         """Publish a fact, as soon as the commit it belongs to is durable."""
-        self.note(fact)
+        self.note()(fact)
 
     def end(self, outcome: Outcome) -> None:
         """End the run with the commit under way."""
@@ -604,7 +679,7 @@ class Ledger:
         self.orders.append(Cancel(delivery))
 
     def deliveries(self) -> Iterator[Delivery]:
-        """All live deliveries, scope by scope."""
+        """All live deliveries, scope by scope; not those that are items yet."""
         scopes = [self.root]
         while scopes:
             for member in scopes.pop().members:

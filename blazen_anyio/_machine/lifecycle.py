@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from .._exceptions import WorkflowStalledError
 from .facts import FactKind
+from .joins import records_of
 from .ledger import Ledger
 from .live import Delivery
 from .outcome import Offer, Outcome
@@ -89,7 +90,7 @@ class Lifecycle:
         if not ledger.resting:
             return bool(ledger.active)
         dispatch = ledger.dispatch
-        return dispatch.running > len(ledger.resting) or dispatch.backlog
+        return dispatch.running > len(ledger.resting) or dispatch.has_backlog()
 
     def time_limit(self) -> float | None:
         """When the run has been active for as long as it may be, if it goes on being active."""
@@ -103,14 +104,23 @@ class Lifecycle:
         if ledger.drained:
             self._scopes.drain()
         if ledger.news:
-            for kind, step, event_type, invocation, cause in ledger.news:
-                self.tell(kind, now, step, event_type, invocation, cause)
-            ledger.news.clear()
+            self._tell_news(now)
         ledger.commit()
         if ledger.ending is not None:
             self.tell_end(now)
         elif not ledger.active or self.paused or ledger.resting:
             self.check_idle(now)
+
+    def _tell_news(self, now: float) -> None:
+        """Tell what has happened in the change under way. Of a fan-out's items it is the same."""
+        told, fact = None, None
+        note = self.ledger.note()
+        for news in self.ledger.news:
+            if fact is None or news is not told:
+                told, (kind, step, event_type, invocation, cause) = news, news
+                fact = (kind, now, step, event_type, None, None, None, invocation, cause)
+            note(fact)
+        self.ledger.news.clear()
 
     def end_attempt(self, delivery: Delivery) -> None:
         """The runner has reported the end of an attempt."""
@@ -193,9 +203,10 @@ class Lifecycle:
     def unfinished_joins(self) -> list[str]:
         ledger = self.ledger
         counts: dict[tuple[str, str], int] = {}
-        for entry in ledger.joins:
-            key = (entry.step.name, entry.record.event.event_type)
-            counts[key] = counts.get(key, 0) + 1
+        for place in ledger.joins:
+            for record in records_of(place.entries):
+                key = (place.step.name, record.event.event_type)
+                counts[key] = counts.get(key, 0) + 1
         return [
             f"step {step!r} holds {count} of {kind} and waits for more"
             for (step, kind), count in counts.items()
@@ -231,7 +242,7 @@ class Lifecycle:
         ledger = self.ledger
         if ledger.publish is not None:
             tell = ledger.publish if at_once else ledger.tell
-            event_type, cause = delivery.origin
+            event_type, cause = delivery.origin()
             tell(
                 (
                     kind,

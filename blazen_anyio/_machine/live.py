@@ -16,6 +16,7 @@ from .plan import StepPlan
 from .records import ROOT, ChildRow, DeliveryRow, EffectRow, EventRow, RequestRow, ScopeRow
 
 if TYPE_CHECKING:
+    from .items import Items
     from .timers import Timer
 
 __all__ = [
@@ -52,9 +53,9 @@ class Carrier(Protocol):
 class Scope:
     """A fan-out scope: what was emitted into it and all that this caused.
 
-    ``members`` holds its tokens: deliveries, open requests, child scopes, and the generator that
-    still adds to it. It has drained when there is none. A dict, because cancelling walks it and the
-    order must be the same in every process.
+    ``members`` holds its tokens: deliveries, items that will be some, open requests, child scopes,
+    and the generator that still adds to it. It has drained when there is none. A dict, because
+    cancelling walks it and the order must be the same in every process.
     """
 
     __slots__ = (
@@ -82,7 +83,7 @@ class Scope:
         self.items = 0
         self.closing = False
         self.abandoned = False
-        self.members: dict[Delivery | Request | Scope, None] = {}
+        self.members: dict[Delivery | Items | Request | Scope, None] = {}
 
     def joined_by(self, gather: int) -> Scope | None:
         """The nearest scope, this one or further out, whose drain fires the step ``gather``."""
@@ -118,7 +119,8 @@ class Scope:
 class Record:
     """An event with its place in the run. Immutable but for ``holders`` and ``mailbox``.
 
-    ``holders`` counts who needs it (deliveries, joins, the mailbox); at none its row goes.
+    ``holders`` counts who needs it (deliveries, joins, the mailbox); at none its row goes. Only a
+    run that keeps a journal has rows, and counts to the end.
     """
 
     __slots__ = (
@@ -399,7 +401,6 @@ class Delivery:
             return [record.event for record in self.records]
         return self.records[0].event
 
-    @property
     def origin(self) -> tuple[str, int | None]:
         """The type name of its event and who emitted that, for facts.
 

@@ -196,19 +196,19 @@ class Machine:
         """Whether the run has ended and every attempt that was handed out has been reported."""
         return self._ledger.outcome is not None and not self._life.out
 
-    @property
-    def backlog(self) -> bool:
-        """Whether another ``handling.take`` might hand something out now."""
-        return not self._life.paused and self._ledger.ending is None and self._dispatch.backlog
+    def has_backlog(self) -> bool:
+        """Say whether another ``handling.take`` might hand something out now."""
+        return (
+            not self._life.paused and self._ledger.ending is None and self._dispatch.has_backlog()
+        )
 
     @property
     def sooner(self) -> bool:
         """Whether :attr:`next_deadline` may be earlier than when this was last asked."""
         return self._ledger.timers.sooner
 
-    @property
     def wants_attention(self) -> bool:
-        """Whether the runner has something to do besides taking the next invocation."""
+        """Say whether the runner has something to do besides taking the next invocation."""
         ledger = self._ledger
         return bool(
             ledger.orders or ledger.deltas or ledger.timers.sooner or ledger.outcome is not None

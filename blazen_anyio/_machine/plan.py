@@ -110,8 +110,8 @@ class Route:
         steps: the accepting steps in the order of the workflow's list.
         simple: the one accepting step, if there is exactly one and it takes each event by itself;
             the common case, decided once instead of per event.
-        straight: the one step that an event returned to the engine goes to, each by itself or into
-            a gather of all, if nothing else can follow from it.
+        straight: the one step that an event goes to by itself, if nothing else can follow from it.
+        gathered: the one gather of all that an event goes to, likewise.
         anywhere: some step takes it in any scope, whichever it is; what only gathers accept needs a
             fan-out, and a failure may be of a step that no error step is for.
         stop: the event ends the run.
@@ -121,6 +121,7 @@ class Route:
     steps: tuple[StepPlan, ...]
     simple: StepPlan | None
     straight: StepPlan | None
+    gathered: StepPlan | None
     anywhere: bool
     stop: bool
     awaited: bool
@@ -151,7 +152,7 @@ class Plan:
     ignore_unhandled: bool = False
     max_recoveries: int = 100
     max_deliveries: int | None = 10
-    _routes: dict[type[Event] | str, Route] = attrs.field(
+    routes: dict[type[Event] | str, Route] = attrs.field(
         factory=dict[type[Event] | str, Route], init=False, repr=False
     )
 
@@ -159,9 +160,9 @@ class Plan:
         """Find where ``event`` goes. Worked out once per type and kept."""
         kind = type(event)
         key: type[Event] | str = kind if kind is not DynamicEvent else event.event_type
-        found = self._routes.get(key)
+        found = self.routes.get(key)
         if found is None:
-            found = self._routes[key] = self._find_route(kind, event.event_type)
+            found = self.routes[key] = self._find_route(kind, event.event_type)
         return found
 
     def _find_route(self, kind: type[Event], name: str) -> Route:
@@ -181,23 +182,18 @@ class Plan:
                 for step in steps
             )
         )
+        only = steps[0] if len(steps) == 1 else None
+        if awaited or issubclass(kind, CONTROL_EVENTS):
+            only = None
         return Route(
             steps=steps,
             simple=None if awaited or stop else alone,
-            straight=self._straight(kind, steps, awaited),
+            straight=only if only is not None and only.mode is Mode.EACH else None,
+            gathered=only if only is not None and _gathers_all(only) else None,
             anywhere=anywhere,
             stop=stop,
             awaited=awaited,
         )
-
-    def _straight(
-        self, kind: type[Event], steps: tuple[StepPlan, ...], awaited: bool
-    ) -> StepPlan | None:
-        if len(steps) != 1 or awaited or issubclass(kind, CONTROL_EVENTS):
-            return None
-        (step,) = steps
-        gathers_all = step.mode is Mode.GATHER and step.count is None
-        return step if step.mode is Mode.EACH or gathers_all else None
 
     def accepts(self, event: Event) -> bool:
         """Say whether an event from outside, and so of no fan-out, is accepted."""
@@ -213,3 +209,8 @@ class Plan:
             if step.name == name:
                 return step
         raise KeyError(name)
+
+
+def _gathers_all(step: StepPlan) -> bool:
+    """Whether the step is a gather that waits for all of a fan-out."""
+    return step.mode is Mode.GATHER and step.count is None

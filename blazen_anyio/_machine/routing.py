@@ -9,13 +9,15 @@ changes anything (:meth:`Routing.unaccepted`), so that a run that fails over it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, cast
 
 import attrs
 
-from .._events import Event, InputRequestEvent, InputResponseEvent, StepFailed
+from .._events import DynamicEvent, Event, InputRequestEvent, InputResponseEvent, StepFailed
 from .._exceptions import UnknownRequestError
-from .ledger import Ledger
+from .items import Items
+from .ledger import Ledger, News
 from .live import Delivery, Record, Request, Scope
 from .outcome import Offer, Outcome
 from .plan import Mode, Route, StepPlan
@@ -78,7 +80,7 @@ class Routing:
         ledger = self._ledger
         route = ledger.plan.route(event)
         straight = route.straight
-        if straight is not None and straight.mode is Mode.EACH:
+        if straight is not None:
             # As nearly every event: nothing but a delivery follows from it.
             if ledger.publish is not None:
                 ledger.news.append(("event_routed", None, event.event_type, None, cause))
@@ -158,30 +160,50 @@ class Routing:
         """
         step, scope = cause.step, cause.scope
         if not step.gathers:
-            for position, event in enumerate(events, first):
-                self.emit(event, cause, position, scope, cause.branch)
+            self._spread(events, cause, first, scope)
             return
         own = scope.opened_by(step)
         if own is not None:
-            self._add_to_own(own, events, cause, first)
+            self._spread(events, cause, first, own)
+            self._ledger.touch_scope(own)
             return
         opened = self._ledger.open_scope(scope, cause.branch, step, cause.recoveries)
-        opened.items = len(events)
-        for branch, event in enumerate(events):
-            if is_dead(opened):
-                break  # one of them has given a gather all that it wanted
-            self._emit(event, cause.id, first + branch, opened, branch, cause.recoveries)
+        self._spread(events, cause, first, opened)
         if not opened.members:
             self._ledger.has_drained(opened)
 
-    def _add_to_own(self, own: Scope, events: Sequence[Event], cause: Delivery, first: int) -> None:
-        for position, event in enumerate(events, first):
-            branch = cause.branch
-            if own is not cause.scope:
-                branch = own.items
-                own.items += 1
-            self.emit(event, cause, position, own, branch)
-        self._ledger.touch_scope(own)
+    def _spread(
+        self, events: Sequence[Event], cause: Delivery, position: int, scope: Scope
+    ) -> None:
+        """Emit a list of events; each is a branch of its own, unless they stay in their cause's."""
+        branches = scope is not cause.scope
+        branch = scope.items if branches else cause.branch
+        if branches:
+            scope.items += len(events)
+        for _, alike in groupby(events, type):
+            group = list(alike)
+            first = Record(
+                self._ledger.next_id, group[0], cause.id, position, scope, branch, cause.recoveries
+            )
+            if not self._queue(group, first, branches):
+                for ahead, event in enumerate(group):
+                    self.emit(event, cause, position + ahead, scope, branch + ahead * branches)
+            position += len(group)
+            branch += len(group) * branches
+
+    def _queue(self, events: list[Event], first: Record, branches: bool) -> bool:
+        """Let events of one class be the items of one step, unless more than that follows."""
+        ledger, event = self._ledger, first.event
+        step = ledger.plan.route(event).straight
+        if step is None or ledger.journal is not None or type(event) is DynamicEvent:
+            return False
+        if is_dead(first.scope):
+            return False
+        if ledger.publish is not None:
+            news: News = ("event_routed", None, event.event_type, None, first.cause)
+            ledger.news += [news] * len(events)
+        ledger.queue(Items(step, events, first, branches=branches))
+        return True
 
     def _route(self, record: Record, route: Route) -> None:
         if self._ledger.publish is not None:

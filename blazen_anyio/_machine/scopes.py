@@ -13,15 +13,19 @@ scope. Scopes drain iteratively, however deeply they are nested.
 from __future__ import annotations
 
 import heapq
+from operator import attrgetter
 
 from .._exceptions import JoinIncompleteError
-from .joins import Entry, gather_order, path_within
+from .items import Items
+from .joins import in_order, path_within, records_of
 from .ledger import Ledger
 from .live import Delivery, Record, Request, Scope
 from .outcome import Outcome
 from .plan import Mode, StepPlan, matches
 
 __all__ = ["Scopes"]
+
+_recoveries = attrgetter("recoveries")
 
 
 class Scopes:
@@ -41,11 +45,10 @@ class Scopes:
 
     def batch(self, step: StepPlan, record: Record) -> None:
         """An event reaches a batch, which fires when it is full."""
-        scope = record.scope
-        if self._ledger.join(step, scope, 0, 0, record) >= step.size:
-            self._fire_joined(
-                step, self._ledger.joins.take((step.index, scope.id, 0, 0), step.size)
-            )
+        ledger, scope = self._ledger, record.scope
+        if ledger.join(step, scope, 0, 0, record) >= step.size:
+            batch = ledger.unjoin((step.index, scope.id, 0, 0), step.size)
+            self._fire_joined(step, records_of(batch))
 
     def pair(self, step: StepPlan, record: Record) -> None:
         """An event reaches one side of a pair, which fires when the other side is there."""
@@ -55,8 +58,9 @@ class Scopes:
         slot = min(sides, key=lambda side: self._fitness(step, record, side))
         self._ledger.join(step, scope, branch, slot, record)
         if joins.count((step.index, scope.id, branch, 1 - slot)):
-            entries = [joins.take((step.index, scope.id, branch, side), 1)[0] for side in (0, 1)]
-            self._fire_joined(step, entries)
+            keys = [(step.index, scope.id, branch, side) for side in (0, 1)]
+            pair = [self._ledger.unjoin(key, 1)[0] for key in keys]
+            self._fire_joined(step, records_of(pair))
 
     def _fitness(self, step: StepPlan, record: Record, side: int) -> tuple[bool, bool, int]:
         """How well an event that fits both sides of a pair fits one; least is best.
@@ -64,29 +68,30 @@ class Scopes:
         The side whose partner waits; else the narrower one, since the other can do without this
         event; else the shorter one.
         """
-        places = [(step.index, record.scope.id, record.branch, each) for each in (side, 1 - side)]
-        own, partner = (self._ledger.joins.count(place) for place in places)
+        keys = [(step.index, record.scope.id, record.branch, each) for each in (side, 1 - side)]
+        own, partner = map(self._ledger.joins.count, keys)
         is_wider = step.accepts[side] is not step.accepts[1 - side] and issubclass(
             step.accepts[1 - side], step.accepts[side]
         )
         return not partner, is_wider, own
 
-    def _fire_joined(self, step: StepPlan, entries: list[Entry]) -> None:
+    def _fire_joined(self, step: StepPlan, records: tuple[Record, ...]) -> None:
         """Deliver joined events in the scope and the branch of the first of them."""
-        first = entries[0].record
-        self._deliver(step, entries, first.scope, first.branch, first.recoveries)
+        first = records[0]
+        self._deliver(step, records, first.scope, first.branch, first.recoveries)
 
     def _deliver(
-        self, step: StepPlan, entries: list[Entry], scope: Scope, branch: int, recoveries: int
+        self,
+        step: StepPlan,
+        records: tuple[Record, ...],
+        scope: Scope,
+        branch: int,
+        recoveries: int,
     ) -> None:
-        ledger = self._ledger
-        records = ledger.unjoin(entries)
         # What several events cause is in the line of causes of each of them.
-        recoveries = max((record.recoveries for record in records), default=recoveries)
-        delivery = ledger.deliver(step, records, scope, branch, recoveries)
-        for record in records:
-            ledger.let_go(record)
-        ledger.admit(delivery)
+        recoveries = max(map(_recoveries, records), default=recoveries)
+        delivery = self._ledger.deliver_joined(step, records, scope, branch, recoveries)
+        self._ledger.admit(delivery)
 
     # ---- draining ------------------------------------------------------------------------------
 
@@ -115,20 +120,20 @@ class Scopes:
 
     def _fire_rest_of_batch(self, scope: Scope) -> bool:
         ledger = self._ledger
-        for place in ledger.joins.in_scope(scope):
-            step = ledger.plan.steps[place[0]]
+        for key in ledger.joins.in_scope(scope):
+            step = ledger.plan.steps[key[0]]
             if step.mode is Mode.BATCH:
-                self._fire_joined(step, ledger.joins.take(place))
+                self._fire_joined(step, records_of(ledger.unjoin(key)))
                 return True
         return False
 
     def _fail_half_pair(self, scope: Scope) -> bool:
         ledger = self._ledger
-        for place in ledger.joins.in_scope(scope):
-            step = ledger.plan.steps[place[0]]
+        for key in ledger.joins.in_scope(scope):
+            step = ledger.plan.steps[key[0]]
             if step.mode is Mode.PAIR:
-                halves = ledger.joins.peek(place, ledger.joins.count(place))
-                error = JoinIncompleteError(step.name, [half.record.event for half in halves])
+                halves = [record.event for record in ledger.joins.peek(key)]
+                error = JoinIncompleteError(step.name, halves)
                 ledger.end(Outcome("failed", error=error))
                 return True
         return False
@@ -138,13 +143,13 @@ class Scopes:
         ledger = self._ledger
         for index in scope.opener.gathers:
             step = ledger.plan.steps[index]
-            entries = sorted(ledger.joins.take((index, scope.id, 0, 0)), key=gather_order)
-            self._deliver(step, entries, parent, scope.branch, scope.recoveries)
+            gathered = in_order(ledger.unjoin((index, scope.id, 0, 0)))
+            self._deliver(step, gathered, parent, scope.branch, scope.recoveries)
 
     def _forget_joins(self, scope: Scope) -> None:
         ledger = self._ledger
-        for place in ledger.joins.in_scope(scope):
-            for record in ledger.unjoin(ledger.joins.take(place)):
+        for key in ledger.joins.in_scope(scope):
+            for record in records_of(ledger.unjoin(key)):
                 ledger.let_go(record)
 
     # ---- cutting short -------------------------------------------------------------------------
@@ -177,6 +182,8 @@ class Scopes:
                     scopes.append(member)  # dead, because it is within one that is
                 elif isinstance(member, Request):
                     self._ledger.close_request(member, "withdrawn")
+                elif isinstance(member, Items):
+                    self._ledger.drop(member)
                 elif member.scope is scope:  # not the generator that holds this scope open
                     self.discard(member)
 

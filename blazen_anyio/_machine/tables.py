@@ -6,7 +6,7 @@ handled, with the attempts that have failed before and the early effects that ar
 
 from __future__ import annotations
 
-from .joins import Entry
+from .items import Items
 from .ledger import Ledger
 from .live import Child, Children, Delivery, Effect, Record, Request, Scope
 from .plan import Plan, StepPlan
@@ -19,24 +19,33 @@ __all__ = ["dump", "load", "unknown_steps"]
 def dump(ledger: Ledger) -> Tables:
     """Write down all that a run needs to go on."""
     tables = Tables(run={0: ledger.run_row()})
-    scopes = [ledger.root]
-    while scopes:
-        for member in scopes.pop().members:
-            if isinstance(member, Delivery):
-                _dump_delivery(tables, member)
-            elif isinstance(member, Request):
-                tables.requests[member.id] = member.row()
-            else:
-                tables.scopes[member.id] = member.row()
-                scopes.append(member)
-    for entry in ledger.joins:
-        tables.joins[entry.id] = entry.row()
-        _dump_record(tables, entry.record)
+    _dump_scopes(tables, ledger.root)
+    for place in ledger.joins:
+        for entry in place.entries:
+            number, record, _ = entry
+            tables.joins[number] = place.row(entry)
+            _dump_record(tables, record)
     for record in ledger.mailbox.values():
         _dump_record(tables, record)
     for key, value in ledger.state.items():
         tables.state[key] = StateRow(key=key, value=value)
     return tables
+
+
+def _dump_scopes(tables: Tables, root: Scope) -> None:
+    scopes = [root]
+    while scopes:
+        for member in scopes.pop().members:
+            if isinstance(member, Delivery):
+                _dump_delivery(tables, member)
+            elif isinstance(member, Items):
+                for delivery in member:
+                    _dump_delivery(tables, delivery)
+            elif isinstance(member, Request):
+                tables.requests[member.id] = member.row()
+            else:
+                tables.scopes[member.id] = member.row()
+                scopes.append(member)
 
 
 def _dump_delivery(tables: Tables, delivery: Delivery) -> None:
@@ -193,17 +202,10 @@ class _Loader:
             row = self._tables.joins[id]
             record = self._records[row.event]
             record.holders += 1
-            self._ledger.joins.add(
-                Entry(
-                    id,
-                    self._step(row.step),
-                    self._scopes[row.scope],
-                    row.branch,
-                    row.slot,
-                    record,
-                    row.path,
-                )
+            place = self._ledger.joins.place(
+                self._step(row.step), self._scopes[row.scope], row.branch, row.slot
             )
+            place.entries.append((id, record, row.path))
 
     def _load_requests(self) -> None:
         for row in sorted(self._tables.requests.values(), key=lambda row: row.number):

@@ -33,6 +33,7 @@ class Body:
         call: passes events, context and resources to the function.
         kind: ``"async"``, ``"sync"`` or ``"generator"``.
         plain: a coroutine function that takes one event and no resources; the common case.
+        direct: the function itself, if it is plain and takes the event by position and no context.
         wants_context: whether the function takes a context.
         own_task: whether each attempt gets a task of its own.
         retry: the policy in force; ``None`` for no second attempt.
@@ -43,6 +44,7 @@ class Body:
     call: Callable[[Sequence[Event], Context | None, Mapping[str, object]], Any]
     kind: str
     plain: bool
+    direct: Callable[[Event], Any] | None
     wants_context: bool
     own_task: bool
     retry: Retry | None
@@ -50,13 +52,17 @@ class Body:
     @classmethod
     def of(cls, step: Step, *, lanes: bool) -> Body:
         """Look up what is needed of ``step``."""
+        parameters = step.parameters
+        wants_context = parameters.context is not None
+        plain = step.kind == "async" and step.mode is Mode.EACH and not parameters.resources
         return cls(
             step=step,
             name=step.name,
             call=step.call,
             kind=step.kind,
-            plain=step.kind == "async" and step.mode is Mode.EACH and not step.parameters.resources,
-            wants_context=step.parameters.context is not None,
+            plain=plain,
+            direct=None if wants_context or not plain or not parameters.positional else step.fn,
+            wants_context=wants_context,
             own_task=step.options.own_task or not lanes,
             retry=step.options.retry,
         )

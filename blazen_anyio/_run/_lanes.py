@@ -108,7 +108,7 @@ class Lane:
             if alone and self.recent:
                 runner.start_alone(delivery)
                 break
-            if (runner.spare is None and machine.backlog) or scribe is not None:
+            if (runner.spare is None and machine.has_backlog()) or scribe is not None:
                 runner.want_others()
             now = await self.attempt(delivery)
             if alone or not self._is_spotless(delivery):
@@ -176,37 +176,42 @@ class Lane:
         """Run one invocation in a task of its own."""
         self._begin()
         self._runner.lane_started(self)
-        if self._runner.machine.backlog:
+        if self._runner.machine.has_backlog():
             self._runner.want_lane()
         await self.attempt(delivery)
         await self._wash()
         self._runner.lane_ended(self)
 
-    async def attempt(self, delivery: Delivery) -> float:
-        """Run one attempt and report how it ended; return when."""
+    async def attempt(self, delivery: Delivery) -> float:  # noqa: C901
+        """Run one attempt and report how it ended; return when.
+
+        In one piece, since a coroutine for a part of it would cost every step one more.
+        """
         runner = self._runner
-        step = runner.steps[delivery.step.index]
+        body = runner.steps[delivery.step.index]
         delivery.carrier = self
-        self.recent.append(step.name)
+        self.recent.append(body.name)
         machine = runner.machine
         if machine.deltas or (delivery.timer is not None and machine.sooner):
             # What is next is begun when that is on record, and the run's timer follows this one.
             runner.after_input()
         context = (
-            Context(runner.runtime, delivery, step.kind == "sync") if step.wants_context else None
+            Context(runner.runtime, delivery, body.kind == "sync") if body.wants_context else None
         )
         returned: Any = None
         outputs: Outputs | None = None
         error: BaseException | None = None
         try:
             if runner.conductor is not None:
-                returned = await runner.conductor.attempt(runner, delivery, context, step)
-            elif step.plain and not delivery.begun:
-                returned = await step.call((delivery.records[0].event,), context, _NO_RESOURCES)
+                returned = await runner.conductor.attempt(runner, delivery, context, body)
+            elif not body.plain or delivery.begun:
+                returned = await runner.attempts.run_body(body, delivery, context)
+            elif body.direct is not None:
+                returned = await body.direct(delivery.records[0].event)
             else:
-                returned = await runner.attempts.run_body(step, delivery, context)
+                returned = await body.call((delivery.records[0].event,), context, _NO_RESOURCES)
             if returned is not None and not isinstance(returned, Event):
-                returned = check_returned(step.name, returned)
+                returned = check_returned(body.name, returned)
             if context is not None or runner.scribe is not None:
                 outputs = runner.attempts.settle(context, returned)
         except BaseException as exc:
@@ -218,7 +223,7 @@ class Lane:
             runner.machine.handling.succeeded(delivery, returned, outputs, now)
         else:
             self._report(delivery, error)
-        if runner.machine.wants_attention or runner.parent or runner.scribe:
+        if runner.machine.wants_attention() or runner.parent or runner.scribe:
             runner.attempts.reported()
         return now
 

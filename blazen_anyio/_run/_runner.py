@@ -357,7 +357,7 @@ class Runner:
         """A lane is about to run a step: what else there is to do is others'."""
         if self.scribe is not None:
             self.scribe.stir()
-        if self.machine.backlog:
+        if self.machine.has_backlog():
             self.want_lane()
 
     @property
@@ -379,7 +379,7 @@ class Runner:
 
     def want_lane_if_backlog(self) -> None:
         """See to it that a spare lane is scheduled if there is something for it to do."""
-        if self.machine.backlog and not self.held_up:
+        if self.machine.has_backlog() and not self.held_up:
             self.want_lane()
 
     def lane_started(self, lane: Lane) -> None:

@@ -161,7 +161,7 @@ class Watch:
                 run=self.run,
                 number=delivery.id,
                 step=delivery.step.name,
-                event_type=delivery.origin[0],
+                event_type=delivery.origin()[0],
                 causes=tuple(dict.fromkeys(each.cause for each in delivery.records if each.cause)),
             )
             self._open[delivery] = invocation, self._runner.clock()

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from .._events import Event
-from .._machine import Mode
 
 if TYPE_CHECKING:
     from ._performing import Attempt
@@ -57,8 +56,7 @@ def settles_quietly(attempt: Attempt, returned: object) -> bool:
         return attempt.delivery.scope.parent is not None
     if not isinstance(returned, Event):
         return False
-    straight = plan.route(returned).straight
-    return straight is not None and straight.mode is Mode.GATHER
+    return plan.route(returned).gathered is not None
 
 
 def is_redundant(turns: Sequence[Footprint], choice: int, actor: str) -> bool:

@@ -169,7 +169,7 @@ async def test_what_a_shutdown_put_down_the_next_process_goes_on_with(
     """What was acknowledged is not lost, and a question is still open."""
     path = tmp_path / "orders.db"
     async with serving(path, anyio_backend) as client:
-        slow = await begin(client, CHEAP, seconds=0.5)
+        slow = await begin(client, CHEAP, seconds=2.0)
         asking = await begin(client, EXPENSIVE)
         (*_, question), _ = await glance(client, asking, 3)
         if answered:

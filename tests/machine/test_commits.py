@@ -220,7 +220,7 @@ def test_after_a_committed_stop_nothing_more_is_handed_out() -> None:
     driver.committed(2)
     driver.succeed("go", StopEvent())
     assert driver.take() is None
-    assert not driver.machine.backlog
+    assert not driver.machine.has_backlog()
 
 
 def test_what_succeeds_after_a_committed_stop_is_discarded() -> None:

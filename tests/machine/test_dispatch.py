@@ -49,11 +49,11 @@ def test_a_freed_step_goes_ahead_of_what_came_later() -> None:
 def test_the_limit_of_a_run_holds_over_all_steps() -> None:
     plan = make_plan(step("go", Go), step("work", Work), step("note", Note), max_concurrency=2)
     driver = _fed(plan, Work(1), Note(2), Work(3))
-    assert driver.machine.backlog
+    assert driver.machine.has_backlog()
     assert driver.take_all() == ["work", "note"]
-    assert not driver.machine.backlog
+    assert not driver.machine.has_backlog()
     driver.succeed("note")
-    assert driver.machine.backlog
+    assert driver.machine.has_backlog()
     assert driver.take_all() == ["work"]
 
 

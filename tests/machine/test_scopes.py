@@ -91,7 +91,7 @@ def test_an_empty_fan_out_fires_its_gather_with_nothing() -> None:
     driver = Driver(FAN).start()
     driver.succeed("split", [])
     assert driver.events("join") == []
-    assert driver.find("join").origin == (Done.event_type, None)
+    assert driver.find("join").origin() == (Done.event_type, None)
     _finish(driver, "join")
 
 

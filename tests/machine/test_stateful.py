@@ -34,6 +34,7 @@ class MachineRules(RuleBasedStateMachine):
     """The inputs of a run, in any order that a runner could give them in."""
 
     gated = False
+    journaled = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class MachineRules(RuleBasedStateMachine):
         self._begin(starts)
 
     def _begin(self, starts: int) -> None:
-        self.twin = Twin(self.scenario.plan, gated=self.gated)
+        self.twin = Twin(self.scenario.plan, gated=self.gated, journaled=self.journaled)
         self.twin.start(self.event(self.scenario.start))
         for _ in range(starts - 1):
             self.twin.send(self.event(self.scenario.start))
@@ -307,8 +308,14 @@ class MachineRules(RuleBasedStateMachine):
         assert copied.handled == original.handled
 
 
+class InMemoryTest(MachineRules):
+    """Without a store: the items of a fan-out are made deliveries when they are next."""
+
+    journaled = False
+
+
 class UngatedTest(MachineRules):
-    """Without a store."""
+    """With a store that nothing waits for."""
 
 
 class GatedTest(MachineRules):
@@ -317,8 +324,10 @@ class GatedTest(MachineRules):
     gated = True
 
 
-# Half as many examples as the profile says, each of many steps: there are two of these.
-_SETTINGS = settings(max_examples=settings().max_examples // 2, stateful_step_count=40)
+# A third of the examples that the profile says, each of many steps: there are three of these.
+_SETTINGS = settings(max_examples=settings().max_examples // 3, stateful_step_count=40)
+TestInMemory = InMemoryTest.TestCase
+TestInMemory.settings = _SETTINGS
 TestUngated = UngatedTest.TestCase
 TestUngated.settings = _SETTINGS
 TestGated = GatedTest.TestCase

@@ -29,7 +29,7 @@ def test_a_pause_stops_dispatch_at_once_and_lets_what_runs_go_on() -> None:
     driver.pause()
     driver.succeed("go", Work())
     assert driver.take() is None
-    assert not driver.machine.backlog
+    assert not driver.machine.has_backlog()
     driver.resume()
     assert driver.take_all() == ["work"]
 
@@ -534,13 +534,13 @@ def test_a_runner_is_told_when_it_has_more_to_do_than_to_take_the_next() -> None
     machine = Machine(PLAN, "run")
     assert not machine.answers_requests
     machine.start(Go(), 0.0)
-    assert not machine.wants_attention
+    assert not machine.wants_attention()
     machine.send(Note(), 0.0)
-    assert machine.wants_attention  # an event is offered
+    assert machine.wants_attention()  # an event is offered
     machine.orders.clear()
-    assert not machine.wants_attention
+    assert not machine.wants_attention()
     machine.cancel(0.0)
-    assert machine.wants_attention
+    assert machine.wants_attention()
 
 
 # ---- facts -------------------------------------------------------------------------------------
