@@ -312,6 +312,8 @@ class Handling:
         gathering = delivery.step if delivery.step.gathers else None
         for events, fanned_out in leaving(returned, outputs):
             opener = gathering if fanned_out else None
+            if len(events) > 1 and self._routing.takes_anywhere(events):
+                continue
             for event in events:
                 if self._routing.unaccepted(event, delivery.scope, opener) is not None:
                     return event

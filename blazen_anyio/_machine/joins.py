@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from operator import attrgetter, itemgetter
+from itertools import islice
+from operator import attrgetter, itemgetter, lt
 
 from .live import Record, Scope
 from .plan import StepPlan
@@ -104,6 +105,7 @@ class Joins:
 
 
 _record, _path = itemgetter(1), itemgetter(2)
+_branch = attrgetter("branch")
 _flat_order = attrgetter("branch", "cause", "position")
 
 
@@ -120,7 +122,11 @@ def in_order(entries: list[Entry]) -> tuple[Record, ...]:
     """
     if any(map(_path, entries)):
         return records_of(sorted(entries, key=_nested_order))
-    return tuple(sorted(records_of(entries), key=_flat_order))
+    records = records_of(entries)
+    items = list(map(_branch, records))
+    if all(map(lt, items, islice(items, 1, None))):
+        return records  # each came in its turn, as they do from steps that do not suspend
+    return tuple(sorted(records, key=_flat_order))
 
 
 def _nested_order(entry: Entry) -> tuple[int, ...]:

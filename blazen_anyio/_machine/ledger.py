@@ -34,8 +34,8 @@ __all__ = ["Ledger", "News"]
 
 _CLOSED_REQUESTS_KEPT = 1000
 
-News = tuple[FactKind, "str | None", str, "int | None", "int | None"]
-"""A fact about the change under way: kind, step, event type, invocation and cause."""
+News = tuple[FactKind, "str | None", str, "int | None", "int | None", int]
+"""A fact about the change under way: kind, step, event type, invocation and cause; how often."""
 
 
 class Ledger:
@@ -213,6 +213,10 @@ class Ledger:
         """Where facts of the commit under way go, if anybody listens."""
         assert self.publish is not None, "nobody listens"
         return self.publish if self.gate is None else self.gate.under_way.facts.append
+
+    def note_routed(self, event: Event, cause: int, times: int = 1) -> None:
+        """Note that an event, or as many like it, found its way in the change under way."""
+        self.news.append(("event_routed", None, event.event_type, None, cause, times))
 
     def admit(self, delivery: Delivery) -> None:
         """Let a delivery be dispatched, as soon as the commit that made it is durable."""
@@ -579,7 +583,7 @@ class Ledger:
         if self.publish is not None:
             asking, invocation = request.asking
             self.news.append(
-                ("input_requested", asking, request.event.event_type, invocation, None)
+                ("input_requested", asking, request.event.event_type, invocation, None, 1)
             )
         if self.journal is not None:
             self.journal.put("requests", request.id, request.row)

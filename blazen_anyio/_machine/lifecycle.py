@@ -12,6 +12,8 @@ what follows from it for the run as a whole:
 
 from __future__ import annotations
 
+from itertools import repeat
+
 from .._exceptions import WorkflowStalledError
 from .facts import FactKind
 from .joins import records_of
@@ -112,14 +114,12 @@ class Lifecycle:
             self.check_idle(now)
 
     def _tell_news(self, now: float) -> None:
-        """Tell what has happened in the change under way. Of a fan-out's items it is the same."""
-        told, fact = None, None
+        """Tell what has happened in the change under way."""
         note = self.ledger.note()
-        for news in self.ledger.news:
-            if fact is None or news is not told:
-                told, (kind, step, event_type, invocation, cause) = news, news
-                fact = (kind, now, step, event_type, None, None, None, invocation, cause)
-            note(fact)
+        for kind, step, event_type, invocation, cause, times in self.ledger.news:
+            fact = (kind, now, step, event_type, None, None, None, invocation, cause)
+            for each in repeat(fact, times):
+                note(each)
         self.ledger.news.clear()
 
     def end_attempt(self, delivery: Delivery) -> None:

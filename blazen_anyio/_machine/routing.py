@@ -8,7 +8,7 @@ changes anything (:meth:`Routing.unaccepted`), so that a run that fails over it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ import attrs
 from .._events import DynamicEvent, Event, InputRequestEvent, InputResponseEvent, StepFailed
 from .._exceptions import UnknownRequestError
 from .items import Items
-from .ledger import Ledger, News
+from .ledger import Ledger
 from .live import Delivery, Record, Request, Scope
 from .outcome import Offer, Outcome
 from .plan import Mode, Route, StepPlan
@@ -40,6 +40,15 @@ class Routing:
         self._run_id = run_id
 
     # ---- before the commit ---------------------------------------------------------------------
+
+    def takes_anywhere(self, events: Sequence[Event]) -> bool:
+        """Whether each is known to be accepted, so far as their classes tell.
+
+        A fan-out of a hundred thousand events is not looked at one by one.
+        """
+        known = self._ledger.plan.routes
+        routes = [known.get(kind) for kind in set(map(type, events))]
+        return all(route is not None and route.anywhere for route in routes)
 
     def unaccepted(
         self, event: Event, scope: Scope, opener: StepPlan | None = None
@@ -83,7 +92,7 @@ class Routing:
         if straight is not None:
             # As nearly every event: nothing but a delivery follows from it.
             if ledger.publish is not None:
-                ledger.news.append(("event_routed", None, event.event_type, None, cause))
+                ledger.note_routed(event, cause)
             record = ledger.new_record(event, cause, position, scope, branch, recoveries)
             ledger.admit(ledger.deliver(straight, (record,), scope, branch, recoveries))
             return
@@ -180,8 +189,7 @@ class Routing:
         branch = scope.items if branches else cause.branch
         if branches:
             scope.items += len(events)
-        for _, alike in groupby(events, type):
-            group = list(alike)
+        for group in _alike(events):
             first = Record(
                 self._ledger.next_id, group[0], cause.id, position, scope, branch, cause.recoveries
             )
@@ -200,15 +208,13 @@ class Routing:
         if is_dead(first.scope):
             return False
         if ledger.publish is not None:
-            news: News = ("event_routed", None, event.event_type, None, first.cause)
-            ledger.news += [news] * len(events)
+            ledger.note_routed(event, first.cause, times=len(events))
         ledger.queue(Items(step, events, first, branches=branches))
         return True
 
     def _route(self, record: Record, route: Route) -> None:
         if self._ledger.publish is not None:
-            event_type = record.event.event_type
-            self._ledger.news.append(("event_routed", None, event_type, None, record.cause))
+            self._ledger.note_routed(record.event, record.cause)
         if route.simple is not None:
             self._deliver(route.simple, record)
             return
@@ -299,6 +305,15 @@ class Routing:
             response, 0, 0, request.scope, request.branch, request.recoveries
         )
         self._route(record, ledger.plan.route(response))
+
+
+def _alike(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """The events, those of one class that follow each other together."""
+    if len(set(map(type, events))) == 1:
+        yield list(events)
+        return
+    for _, alike in groupby(events, type):
+        yield list(alike)
 
 
 def wants(step: StepPlan, event: Event) -> bool:

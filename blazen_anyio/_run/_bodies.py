@@ -126,14 +126,14 @@ def check_returned(step: str, returned: object) -> object:
         TypeError: it is something else; an event or ``None`` does not come here.
     """
     if isinstance(returned, (list, tuple)):
-        for item in cast("Sequence[object]", returned):
-            if not isinstance(item, Event):
-                kind = type(cast("object", returned)).__name__
-                raise TypeError(
-                    f"step {step!r} returned a {kind} with a {type(item).__qualname__} in it, "
-                    "which is no event"
-                )
-        return cast("object", returned)
+        items = cast("Sequence[object]", returned)
+        wrong = [kind for kind in dict.fromkeys(map(type, items)) if not issubclass(kind, Event)]
+        if wrong:
+            raise TypeError(
+                f"step {step!r} returned a {type(items).__name__} with a {wrong[0].__qualname__} "
+                "in it, which is no event"
+            )
+        return items
     hint = "; call the coroutine with await" if hasattr(returned, "__await__") else ""
     raise TypeError(
         f"step {step!r} returned a {type(returned).__qualname__}; a step returns an event, a list "
