@@ -89,12 +89,12 @@ class Lane:
             await self._give_way()
         runner.lane_started(self)
         machine, clock, streams = runner.machine, runner.clock, runner.broadcast
-        scribe = runner.scribe
+        take, bodies, scribe = machine.handling.take, runner.steps, runner.scribe
         self._begin()
         now = turn = clock()
         hops = 0
         while not streams.congested and (scribe is None or not scribe.congested):
-            delivery = machine.handling.take(now)
+            delivery = take(now)
             if delivery is None:
                 if not runner.parks or not await self._park():
                     break
@@ -104,7 +104,7 @@ class Lane:
             if delivery.resumes:
                 runner.wake(delivery)
                 continue
-            alone = runner.steps[delivery.step.index].own_task
+            alone = bodies[delivery.step.index].own_task
             if alone and self.recent:
                 runner.start_alone(delivery)
                 break
@@ -220,10 +220,10 @@ class Lane:
             context.close()
         now = runner.clock()
         if error is None:
-            runner.machine.handling.succeeded(delivery, returned, outputs, now)
+            machine.handling.succeeded(delivery, returned, outputs, now)
         else:
             self._report(delivery, error)
-        if runner.machine.wants_attention() or runner.parent or runner.scribe:
+        if machine.wants_attention() or runner.parent or runner.scribe:
             runner.attempts.reported()
         return now
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextvars import Context as ContextVars
@@ -610,7 +611,10 @@ def _bearings() -> tuple[Callable[[], float], Callable[[], asyncio.Task[Any] | N
     """
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and anyio.get_cancelled_exc_class() is asyncio.CancelledError:
-        return asyncio.get_running_loop().time, asyncio.current_task
+        loop = asyncio.get_running_loop()
+        # The clock of asyncio's own loops is this one, with a call between for every attempt.
+        is_its_own = getattr(loop.time, "__func__", None) is asyncio.BaseEventLoop.time
+        return time.monotonic if is_its_own else loop.time, asyncio.current_task
     from trio.lowlevel import current_clock
 
     return current_clock().current_time, _no_task
