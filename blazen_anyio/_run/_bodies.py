@@ -127,7 +127,8 @@ def check_returned(step: str, returned: object) -> object:
     """
     if isinstance(returned, (list, tuple)):
         items = cast("Sequence[object]", returned)
-        wrong = [kind for kind in dict.fromkeys(map(type, items)) if not issubclass(kind, Event)]
+        kinds: dict[type[object], None] = dict.fromkeys(map(type, items))
+        wrong = [kind for kind in kinds if not issubclass(kind, Event)]
         if wrong:
             raise TypeError(
                 f"step {step!r} returned a {type(items).__name__} with a {wrong[0].__qualname__} "
