@@ -80,9 +80,12 @@ class Dispatch:
         delivery.phase = "ready"
         self._ready.append(delivery)
 
-    def add_items(self, items: Items) -> None:
-        """Queue the items of a fan-out behind all others."""
+    def expect(self, items: Items) -> None:
+        """Count the items of a fan-out as pending, before they are queued."""
         self.steps[items.step.index].pending += len(items)
+
+    def add_items(self, items: Items) -> None:
+        """Queue items behind all others."""
         self._ready.append(items)
 
     def drop_items(self, items: Items) -> int:

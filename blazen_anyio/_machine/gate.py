@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from .facts import RawFact
+from .items import Items
 from .live import Delivery
 from .outcome import Outcome, Show
 
@@ -28,7 +29,7 @@ class Held:
 
     def __init__(self) -> None:
         self.sequence = 0
-        self.deliveries: list[tuple[Delivery, int]] = []
+        self.deliveries: list[tuple[Delivery | Items, int]] = []
         self.marked: list[tuple[Delivery, int]] = []
         self.shows: list[Show] = []
         self.facts: list[RawFact] = []

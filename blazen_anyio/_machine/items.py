@@ -3,8 +3,8 @@
 A fan-out of a hundred thousand events would make as many records and deliveries in one go, hold the
 event loop meanwhile and keep all of them in memory. Instead its items stay a queue of events that
 have their numbers and their places in the run already; each becomes a record and a delivery when it
-is next. Whoever looks, dispatch or a snapshot, sees what would be there if they had been made at
-once. In a run that somebody stores they are: each is a row.
+is next. Whoever looks, dispatch, a snapshot or a store, sees what would be there if they had been
+made at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Literal
 from .._events import Event
 from .live import Delivery, Record, Scope
 from .plan import StepPlan
+from .records import Put
 
 __all__ = ["Items"]
 
@@ -72,6 +73,19 @@ class Items:
             del self.scope.members[self]
         return delivery
 
+    def copy(self) -> Items:
+        """What is left of them now, to be written down while they are being handled."""
+        left = Items(self.step, self._events, self._first, branches=self._branches)
+        left._made = self._made
+        return left
+
+    def rows(self) -> Iterator[Put]:
+        """The rows of those that are left."""
+        for delivery in self:
+            for record in delivery.records:
+                yield "events", record.id, record.row()
+            yield "deliveries", delivery.id, delivery.row()
+
     def clear(self) -> int:
         """Forget what is left; say how many that is."""
         left = len(self._events)
@@ -84,4 +98,5 @@ class Items:
         branch = first.branch + ahead if self._branches else first.branch
         position = first.position + ahead
         record = Record(number, event, first.cause, position, scope, branch, recoveries)
+        record.holders = 1
         return Delivery(number + 1, self.step, (record,), scope, branch, recoveries)

@@ -7,7 +7,8 @@ from typing import Any
 
 from .._events import StopEvent
 from .facts import RawFact
-from .records import Delta, Key, TableName
+from .items import Items
+from .records import Delta, Key, Put, TableName
 
 __all__ = ["Journal"]
 
@@ -19,9 +20,10 @@ class Journal:
     and went within a commit none.
     """
 
-    __slots__ = ("_touched",)
+    __slots__ = ("_items", "_touched")
 
     def __init__(self) -> None:
+        self._items: list[Items] = []
         self._touched: dict[tuple[TableName, Key], Callable[[], Any] | None] = {}
 
     def put(self, table: TableName, key: Key, row: Callable[[], Any]) -> None:
@@ -32,9 +34,21 @@ class Journal:
         """A row is gone."""
         self._touched[table, key] = None
 
+    def put_items(self, items: Items) -> None:
+        """The items of a fan-out are new."""
+        self._items.append(items)
+
+    def remove_items(self, items: Items) -> None:
+        """What is left of the items of a fan-out is gone."""
+        if items in self._items:
+            self._items.remove(items)
+            return
+        for table, key, _ in items.rows():
+            self._touched[table, key] = None
+
     def cut(self, sequence: int, stop: StopEvent | None, facts: Iterable[RawFact] = ()) -> Delta:
         """Make the delta of all that was touched since the last cut."""
-        puts: list[tuple[TableName, Key, Any]] = []
+        puts: list[Put] = []
         removes: list[tuple[TableName, Key]] = []
         for (table, key), row in self._touched.items():
             if row is None:
@@ -42,10 +56,12 @@ class Journal:
             else:
                 puts.append((table, key, row()))
         self._touched.clear()
+        items, self._items = self._items, []
         return Delta(
             sequence=sequence,
             puts=tuple(puts),
             removes=tuple(removes),
+            items=tuple(each.copy() for each in items),
             stop=stop,
             facts=tuple(facts),
         )

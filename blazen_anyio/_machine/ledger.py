@@ -198,13 +198,21 @@ class Ledger:
         items.scope.members[items] = None
         self.next_id += 2 * len(items)
         self.active += len(items)
-        self.dispatch.add_items(items)
+        self.dispatch.expect(items)
+        if self.journal is not None:
+            self.journal.put_items(items)
+        if self.gate is None:
+            self.dispatch.add_items(items)
+        else:
+            self.gate.under_way.deliveries.append((items, items.order))
 
     def drop(self, items: Items) -> None:
         """Items of a fan-out count no more."""
         if self.on_drop is not None:
             for delivery in items:
                 self.on_drop(delivery)
+        if self.journal is not None:
+            self.journal.remove_items(items)
         self.active -= self.dispatch.drop_items(items)
         self.leave(items.scope, items)
         self.give_room(items.step)
@@ -657,7 +665,9 @@ class Ledger:
         assert self.gate is not None, "only a gated run holds anything"
         for held in self.gate.open(sequence):
             for delivery, order in held.deliveries:
-                if delivery.phase == "held" and delivery.order == order:
+                if isinstance(delivery, Items):
+                    self.dispatch.add_items(delivery)
+                elif delivery.phase == "held" and delivery.order == order:
                     self.dispatch.add(delivery)
             for delivery, number in held.marked:
                 self.dispatch.hand_out(delivery, number)

@@ -13,7 +13,9 @@ much.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any, Literal, Protocol
 
 import attrs
 
@@ -29,7 +31,9 @@ __all__ = [
     "EventRow",
     "JoinRow",
     "Key",
+    "ManyRows",
     "MemoRow",
+    "Put",
     "RequestRow",
     "RunRow",
     "ScopeRow",
@@ -289,10 +293,22 @@ class Tables:
 
     def apply(self, delta: Delta) -> None:
         """Carry out one committed change."""
-        for table, key, row in delta.puts:
+        for table, key, row in chain(delta.puts, *(items.rows() for items in delta.items)):
             getattr(self, table)[key] = row
         for table, key in delta.removes:
             getattr(self, table).pop(key, None)
+
+
+Put = tuple[TableName, Key, Any]
+"""A row that is new or has changed: its table, its key and the row."""
+
+
+class ManyRows(Protocol):
+    """Many new rows of one commit, which do not change any more."""
+
+    def rows(self) -> Iterator[Put]:
+        """Make them, one after the other."""
+        ...
 
 
 @attrs.define(kw_only=True)
@@ -303,12 +319,14 @@ class Delta:
         sequence: ascending by one from 1 within a run's life in one process.
         puts: rows that are new or changed.
         removes: keys that are gone.
+        items: what came besides in large numbers, and writes its rows down when asked.
         stop: the stop event if the run has completed with it.
         facts: what is told when it is durable; a run without a gate has told it already.
     """
 
     sequence: int
-    puts: tuple[tuple[TableName, Key, Any], ...] = ()
+    puts: tuple[Put, ...] = ()
     removes: tuple[tuple[TableName, Key], ...] = ()
+    items: tuple[ManyRows, ...] = ()
     stop: StopEvent | None = None
     facts: tuple[RawFact, ...] = ()

@@ -203,9 +203,7 @@ class Routing:
         """Let events of one class be the items of one step, unless more than that follows."""
         ledger, event = self._ledger, first.event
         step = ledger.plan.route(event).straight
-        if step is None or ledger.journal is not None or type(event) is DynamicEvent:
-            return False
-        if is_dead(first.scope):
+        if step is None or type(event) is DynamicEvent or is_dead(first.scope):
             return False
         if ledger.publish is not None:
             ledger.note_routed(event, first.cause, times=len(events))

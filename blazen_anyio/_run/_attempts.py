@@ -12,7 +12,7 @@ from .._context import Context
 from .._events import Event
 from .._exceptions import StepTimeoutError
 from .._machine import Delivery, Outputs, emitted
-from ._bodies import Body, run_generator, run_in_thread
+from ._bodies import Body, check_returned, run_generator, run_in_thread
 from ._failures import is_fatal
 
 if TYPE_CHECKING:
@@ -86,6 +86,18 @@ class Attempts:
             return runner.machine.inside.give(delivery, event, digest, runner.clock())
         finally:
             runner.after_input()
+
+    async def look_through(self, name: str, returned: object) -> Any:
+        """Check what a step returned that is no event, without holding the event loop for long.
+
+        Raises:
+            TypeError: it is neither a list nor a tuple of events.
+            StateValueError: one of them can't be stored, and the run is.
+        """
+        events = check_returned(name, returned)
+        if self._runner.scribe is not None:
+            await self._runner.scribe.look_through(self._runner, events)
+        return events
 
     def settle(self, context: Context | None, returned: Any) -> Outputs | None:
         """What an attempt leaves besides what it returned; all of it can be committed.

@@ -119,7 +119,7 @@ async def _throw_in(
         )
 
 
-def check_returned(step: str, returned: object) -> object:
+def check_returned(step: str, returned: object) -> Sequence[Event]:
     """Return what a step returned, if it is a list or tuple of events.
 
     Raises:
@@ -134,7 +134,7 @@ def check_returned(step: str, returned: object) -> object:
                 f"step {step!r} returned a {type(items).__name__} with a {wrong[0].__qualname__} "
                 "in it, which is no event"
             )
-        return items
+        return cast("Sequence[Event]", items)
     hint = "; call the coroutine with await" if hasattr(returned, "__await__") else ""
     raise TypeError(
         f"step {step!r} returned a {type(returned).__qualname__}; a step returns an event, a list "

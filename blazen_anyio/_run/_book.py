@@ -36,12 +36,15 @@ class Change:
     Attributes:
         shelf: of the run that changes.
         puts: texts of rows by their keys.
+        bodies: those of them that are sealed already; ``difference`` is what that makes to the sum.
         removes: keys of rows that go.
         status, note, clears: see :class:`~blazen_anyio._store.Commit`.
     """
 
     shelf: Shelf
     puts: dict[str, str] = attrs.field(factory=dict[str, str])
+    bodies: dict[str, bytes] = attrs.field(factory=dict[str, bytes])
+    difference: int = 0
     removes: list[str] = attrs.field(factory=list[str])
     status: StoredStatus | None = None
     note: str = ""
@@ -105,8 +108,11 @@ class Book:
             StoreError: a record is too large; the book is of no use any more.
         """
         sequence = self._sequence + 1
-        bodies = [(key, self._seal.close(key, sequence, text)) for key, text in change.puts.items()]
-        total = self._seal.total(self._sum + self._place(change, bodies))
+        self._take_away(change)
+        for key, text in change.puts.items():
+            if key not in change.bodies:
+                self._put(change, key, text)
+        total = self._seal.total(self._sum + change.difference)
         head = Head(self.run, total).write()
         entry = self._entry(change, head, facts, time) if self._keep_log else None
         commit = Commit(
@@ -114,7 +120,7 @@ class Book:
             epoch=self.epoch,
             sequence=sequence,
             head=self._seal.close("head", sequence, head),
-            puts=tuple(bodies),
+            puts=tuple(change.bodies.items()),
             removes=tuple(change.removes),
             status=change.status,
             note=" ".join(change.note.split())[:_LONGEST_NOTE],
@@ -124,21 +130,29 @@ class Book:
         self._sequence, self._sum = sequence, total
         return commit
 
-    def _place(self, change: Change, bodies: list[tuple[str, bytes]]) -> int:
-        """Put rows where they belong and take others away; return the difference in weight."""
-        difference = 0
+    def put(self, change: Change, key: str, text: str) -> None:
+        """Seal a row in advance, of many; ``change`` is the next to be written, and nothing before.
+
+        Raises:
+            StoreError: see :meth:`write`.
+        """
+        change.puts[key] = text
+        self._put(change, key, text)
+
+    def _put(self, change: Change, key: str, text: str) -> None:
+        body = change.bodies[key] = self._seal.close(key, self._sequence + 1, text)
+        weights, weight = change.shelf.weights, self._seal.weight(body)
+        change.difference += weight - weights.get(key, 0)
+        weights[key] = weight
+
+    def _take_away(self, change: Change) -> None:
         if change.clears:
-            difference = -self._sum
+            change.difference -= self._sum
             self.shelf.weights.clear()
             self.shelf.inner.clear()
         weights = change.shelf.weights
         for key in change.removes:
-            difference -= weights.pop(key, 0)
-        for key, body in bodies:
-            weight = self._seal.weight(body)
-            difference += weight - weights.get(key, 0)
-            weights[key] = weight
-        return difference
+            change.difference -= weights.pop(key, 0)
 
     def forget(self, shelf: Shelf, delivery: int, number: int) -> list[str]:
         """A child run is over: the keys of all its rows, which weigh nothing from now on."""

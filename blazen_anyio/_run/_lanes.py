@@ -36,7 +36,6 @@ from .._context import Context
 from .._events import Event
 from .._machine import Delivery, Outputs
 from ._attempts import timeout_of
-from ._bodies import check_returned
 from ._failures import cancelled_from_outside, without_cancellations
 
 if TYPE_CHECKING:
@@ -211,7 +210,7 @@ class Lane:
             else:
                 returned = await body.call((delivery.records[0].event,), context, _NO_RESOURCES)
             if returned is not None and not isinstance(returned, Event):
-                returned = check_returned(body.name, returned)
+                returned = await runner.attempts.look_through(body.name, returned)
             if context is not None or runner.scribe is not None:
                 outputs = runner.attempts.settle(context, returned)
         except BaseException as exc:

@@ -6,6 +6,9 @@ that has come together at a time and one batch after the other: by the scribe's 
 lane that has nothing else to do. With durability ``"sync"`` the machine's gate holds the
 effects of a commit back until then; with ``"async"`` they are not waited for before the end.
 
+What comes in large numbers, the items of a fan-out, is written down by whoever stores it, a few at
+a time, so that the event loop is not held meanwhile; what is committed after it waits for its turn.
+
 Whoever stores is shielded: what was committed is stored even if the run is being cancelled. If the
 store fails, the run fails with its error and nothing more is stored; what was stored can be
 resumed.
@@ -15,10 +18,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from .._codec import canonical
 from .._events import Event, StopEvent
@@ -46,6 +51,22 @@ _MOST_QUEUED = 1000
 """How many commits may be queued, behind those that are being stored, before dispatch waits."""
 
 
+_ROWS_PER_TURN = 100
+"""How many rows are written down before the event loop has its turn."""
+
+
+_UNSEEN: tuple[Event | None, Any] = (None, None)
+
+
+@attrs.frozen(eq=False, repr=False)
+class _Committed:
+    """What a machine has committed and nobody has written down; ``number`` counts all of them."""
+
+    runner: Runner
+    delta: Delta
+    number: int
+
+
 @attrs.frozen(eq=False, repr=False)
 class _Written:
     """A commit in the queue: whose it is, and the machine's own number of it; 0 for none."""
@@ -53,6 +74,15 @@ class _Written:
     commit: Commit
     runner: Runner | None
     sequence: int
+
+
+@attrs.frozen(eq=False, repr=False)
+class _Large:
+    """A change with many rows that are still to be written down."""
+
+    committed: _Committed
+    change: Change
+    saving: Saving
 
 
 class Scribe:
@@ -86,6 +116,9 @@ class Scribe:
         self.abandoned = abandoned
         self.rewrites = rewrites
         self.root: Runner | None = None
+        self._committed: deque[_Committed] = deque()
+        self._large: _Large | None = None
+        self._looked_through: dict[int, tuple[Event | None, Any]] = {}
         self._queue: deque[_Written] = deque()
         self._facts: list[HistoryFact] = []
         self._taken = 0
@@ -110,32 +143,67 @@ class Scribe:
 
     def take(self, runner: Runner) -> None:
         """Write down what a machine has committed, and queue it."""
-        deltas, saving = runner.machine.deltas, self._saving(runner)
+        deltas = runner.machine.deltas
         while deltas:
+            self._taken += 1
             delta = deltas.popleft()
+            if delta.stop is not None and runner.parent is None:
+                self._completed_by = self._taken
+            self._committed.append(_Committed(runner, delta, self._taken))
+        self._write_down()
+        # What was written in advance is known by the id of an object, which may be gone by now.
+        self._saving(runner).prepared.clear()
+
+    def _write_down(self) -> None:
+        """Write down what was committed, in order, as far as it takes no time."""
+        while self._committed and self._large is None:
+            committed = self._committed.popleft()
             if self._error is not None:
                 continue
             try:
-                if self.keeps_log:
-                    for fact in delta.facts:
-                        self.note(runner, fact)
-                self._put(self._change(runner, delta, saving), runner, delta.sequence)
+                self._write_down_one(committed)
             except Exception as error:
                 self._fail(error)
-        # What was written in advance is known by the id of an object, which may be gone by now.
-        saving.prepared.clear()
+
+    def _write_down_one(self, committed: _Committed) -> None:
+        runner, delta = committed.runner, committed.delta
+        if self.keeps_log:
+            for fact in delta.facts:
+                self.note(runner, fact)
+        saving = self._saving(runner)
+        change = self._change(runner, delta, saving)
+        if delta.items and delta.stop is None:
+            saving = attrs.evolve(saving, prepared=dict(saving.prepared))
+            self._large = _Large(committed, change, saving)
+            self.stir()
+        else:
+            self._put(change, runner, delta.sequence)
+
+    async def _write_down_large(self, large: _Large) -> None:
+        """Write down many rows, and what was committed meanwhile."""
+        runner, delta = large.committed.runner, large.committed.delta
+        rows = chain.from_iterable(items.rows() for items in delta.items)
+        for number, (table, key, row) in enumerate(rows, 1):
+            text = canonical(write_row(table, row, large.saving))
+            self._book.put(large.change, runner.shelf.key(table, key), text)
+            if not number % _ROWS_PER_TURN:
+                await cancel_shielded_checkpoint()
+            if self._large is not large:
+                return  # the store has failed meanwhile
+        self._large = None
+        self._put(large.change, runner, delta.sequence)
+        self._write_down()
 
     @property
     def congested(self) -> bool:
         """Whether the store is so far behind that nothing more is to be begun meanwhile."""
-        return len(self._queue) >= _MOST_QUEUED
+        return len(self._queue) + len(self._committed) >= _MOST_QUEUED
 
     def _put(self, change: Change, runner: Runner | None, sequence: int) -> None:
         assert self.root is not None, "nothing is stored before there is a runner"
         facts, self._facts = self._facts, []
         commit = self._book.write(change, facts, self.root.options.wall())
         self._queue.append(_Written(commit, runner, sequence))
-        self._taken += 1
         if not self._deferring:
             self._stirred.set()
 
@@ -143,7 +211,6 @@ class Scribe:
         change = Change(runner.shelf)
         if delta.stop is not None and runner.parent is None:
             self._book.completed, self._book.run = True, {}
-            self._completed_by = self._taken + 1
             change.status, change.clears = "completed", True
             change.puts[RESULT] = canonical(runner.codec.encode_event(delta.stop))
             return change
@@ -228,6 +295,7 @@ class Scribe:
             for key, row in getattr(tables, table).items():
                 self._put_row(change, runner, table, key, row, saving)  # type: ignore[arg-type]
         change.removes = [key for key in change.removes if key not in change.puts]
+        self._taken += 1
         self._put(change, None, 0)
 
     def check(self, runner: Runner, events: Iterable[Event]) -> None:
@@ -236,10 +304,22 @@ class Scribe:
         Raises:
             StateValueError: one can't; it names the event type and the field.
         """
-        prepared = self._saving(runner).prepared
+        prepared, looked_through = self._saving(runner).prepared, self._looked_through
         prepared.clear()
         for event in events:
-            prepared[id(event)] = runner.codec.encode_event(event)
+            _, data = looked_through.get(id(event), _UNSEEN)
+            prepared[id(event)] = data or runner.codec.encode_event(event)
+        self._looked_through = {}
+
+    async def look_through(self, runner: Runner, events: Iterable[Event]) -> None:
+        """Do what :meth:`check` does, in advance and a few at a time; it is next."""
+        seen: dict[int, tuple[Event | None, Any]] = {}
+        for number, event in enumerate(events, 1):
+            # With the event, so that no other can have its id.
+            seen[id(event)] = event, runner.codec.encode_event(event)
+            if not number % _ROWS_PER_TURN:
+                await cancel_shielded_checkpoint()
+        self._looked_through = seen
 
     # ---- facts ---------------------------------------------------------------------------------
 
@@ -332,19 +412,22 @@ class Scribe:
 
     async def _store_all(self) -> None:
         """Store what comes, until the run has ended and nothing is left."""
-        while self._error is None and (self._queue or self._writing or not self._closing):
-            if self._queue and not self._writing:
+        while self._error is None and (self._has_some or self._writing or not self._closing):
+            if self._has_some and not self._writing:
                 await self._store_some(None)
             else:
                 self._stirred = anyio.Event()
                 await self._stirred.wait()
 
     async def _store_some(self, before_report: Callable[[], object] | None) -> None:
-        batch, was_congested = list(self._queue), self.congested
-        self._queue.clear()
-        self._writing = True
+        was_congested, self._writing = self.congested, True
         try:
-            await self._store.commit([written.commit for written in batch])
+            while self._large is not None:
+                await self._write_down_large(self._large)
+            batch = list(self._queue)
+            self._queue.clear()
+            if batch:  # else the store has failed meanwhile
+                await self._store.commit([written.commit for written in batch])
         finally:
             self._writing = False
         self._stored += len(batch)
@@ -356,9 +439,14 @@ class Scribe:
             self.root.room_again()
 
     @property
+    def _has_some(self) -> bool:
+        """Whether there is something to store."""
+        return bool(self._queue) or self._large is not None
+
+    @property
     def may_write(self) -> bool:
         """Whether a lane with nothing else to do may store what is queued."""
-        return bool(self._queue) and not self._writing and self._error is None
+        return self._has_some and not self._writing and self._error is None
 
     async def write(self, before_report: Callable[[], object]) -> None:
         """Store what is queued, in a lane: that saves two changes of tasks for every step.
@@ -373,7 +461,7 @@ class Scribe:
             raise  # the event loop is gone; nothing may be awaited any more
         except BaseException as error:
             self._fail(error)
-        if self._queue or self._closing:
+        if self._has_some or self._closing:
             self._stirred.set()
 
     def report(self, runner: Runner) -> None:
@@ -389,7 +477,7 @@ class Scribe:
 
     def stir(self) -> None:
         """See to it that what is queued is stored, by whoever may."""
-        if self._queue:
+        if self._has_some:
             self._stirred.set()
 
     async def _keep_lease(self, interval: float) -> None:
@@ -440,6 +528,8 @@ class Scribe:
         if self._error is None:  # the first says why; what follows from it must not hide that
             self._error = _as_store_error(error)
         self._queue.clear()
+        self._committed.clear()
+        self._large = None
         self._wake_flushing()
         self._stirred.set()
         runner.machine.fail(
@@ -479,6 +569,7 @@ class Scribe:
             self._describe(change, runner, outcome)
             self._book.run["active"] = runner.machine.active_time(runner.clock())
         if change.status is not None or self._facts:
+            self._taken += 1
             self._put(change, None, 0)
 
     def _describe(self, change: Change, runner: Runner, outcome: Outcome) -> None:

@@ -100,7 +100,9 @@ class Checker:
 
     def compare(self, scribe: Scribe) -> None:
         root = scribe.root
-        if root is None or scribe._error is not None or not is_settled(root):
+        if root is None or scribe._error is not None or scribe._large is not None:
+            return
+        if not is_settled(root):
             return
         if scribe._book.completed:
             assert list(self.rows) == ["result"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from blazen_anyio._events import DynamicEvent, Event
-from blazen_anyio._machine import Delivery, Machine, Plan, RawFact
+from blazen_anyio._machine import Delivery, Machine, Plan, RawFact, Tables
+from blazen_anyio._machine.routing import Routing
 
 from .driver import FAN, Done, Go, Note, Work, gather, make_plan, step
 
@@ -21,8 +24,9 @@ LIMITED = make_plan(
 class Side:
     """A machine, driven by the names of its steps; what was told and handed out is kept."""
 
-    def __init__(self, plan: Plan, *, journaled: bool) -> None:
-        self.machine = Machine(plan, "run", journaled=journaled)
+    def __init__(self, plan: Plan) -> None:
+        self.machine = Machine(plan, "run", journaled=True)
+        self.tables = Tables()
         self.facts: list[RawFact] = []
         self.machine.tell(self.facts.append)
         self.taken: list[tuple[int, str, list[Event]]] = []
@@ -40,6 +44,12 @@ class Side:
     def succeed(self, attempt: int, returned: Event | list[Event] | None) -> None:
         self.machine.handling.succeeded(self.attempts.pop(attempt), returned, None, 0.0)
 
+    def rows(self) -> Tables:
+        """What the commits so far amount to."""
+        while self.machine.deltas:
+            self.tables.apply(self.machine.deltas.popleft())
+        return self.tables
+
     def follow_cancels(self) -> None:
         """What is being cancelled ends."""
         self.machine.orders.clear()
@@ -48,16 +58,18 @@ class Side:
             self.machine.handling.released(delivery, 0.0)
 
 
-def begun(plan: Plan, items: list[Event], *, journaled: bool = False) -> Side:
+def begun(plan: Plan, items: list[Event]) -> Side:
     """A machine whose first step has fanned out."""
-    side = Side(plan, journaled=journaled)
+    side = Side(plan)
     assert side.take()
     side.succeed(0, items)
     return side
 
 
-def both(plan: Plan, items: list[Event]) -> tuple[Side, Side]:
-    return begun(plan, items), begun(plan, items, journaled=True)
+def begun_at_once(plan: Plan, items: list[Event]) -> Side:
+    """The same, with all deliveries made by the commit."""
+    with mock.patch.object(Routing, "_queue", lambda *_: False):
+        return begun(plan, items)
 
 
 def work(count: int) -> list[Event]:
@@ -69,14 +81,14 @@ def work(count: int) -> list[Event]:
     moves=st.lists(st.tuples(st.booleans(), st.integers(0, 9)), max_size=30),
     plan=st.sampled_from([FAN, LIMITED]),
 )
-def test_a_run_without_a_journal_goes_as_one_with_a_journal_does(
+def test_a_run_goes_as_if_all_deliveries_had_been_made_at_once(
     items: list[type[Event]], moves: list[tuple[bool, int]], plan: Plan
 ) -> None:
     """The same numbers, facts and rows, whatever is taken and reported in which order."""
     if plan is FAN:
         items = [kind for kind in items if kind is not Note]
     events: list[Event] = [kind(n=n) for n, kind in enumerate(items)]  # type: ignore[call-arg]
-    lazy, eager = both(plan, events)
+    lazy, eager = begun(plan, events), begun_at_once(plan, events)
     for takes, which in moves:
         for side in (lazy, eager):
             if takes or not side.attempts:
@@ -88,6 +100,7 @@ def test_a_run_without_a_journal_goes_as_one_with_a_journal_does(
         assert lazy.taken == eager.taken
         assert lazy.facts == eager.facts
         assert lazy.machine.snapshot(0.0) == eager.machine.snapshot(0.0)
+        assert lazy.rows() == eager.rows() == eager.machine.snapshot(0.0)
         assert [state.pending for state in lazy.machine.counts()] == [
             state.pending for state in eager.machine.counts()
         ]
