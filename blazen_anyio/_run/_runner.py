@@ -25,7 +25,6 @@ from .._codec import Codec
 from .._events import Event, InputResponseEvent, LifecycleEvent
 from .._exceptions import NoHandlerError, StepFailedError, WorkflowError, WorkflowFullError
 from .._machine import Cancel, Child, Delivery, Machine, Order, Outcome, RawFact, Show, Sink, both
-from .._snapshot import Saving, Snapshot
 from ._attempts import Attempts
 from ._bodies import Body
 from ._children import Children, Forwarding
@@ -36,7 +35,6 @@ from ._options import RunOptions
 from ._requests import Requests
 from ._resources import Hosts
 from ._runtime import StepRuntime
-from ._shelf import Shelf
 from ._streams import Broadcast
 from ._waiting import Waiting
 from ._watch import Watch, WatchedLane
@@ -47,7 +45,9 @@ if TYPE_CHECKING:
     from anyio import TaskHandle
     from anyio.abc import TaskGroup
 
+    from .._snapshot import Saving, Snapshot
     from ._scribe import Scribe
+    from ._shelf import Shelf
 
 __all__ = ["Runner"]
 
@@ -77,7 +77,8 @@ class Runner:
         conductor: decides in which order attempts go on, in a simulation.
         watch: tells the observers; ``None`` if there are none.
         record: a child run as the run around it knows it.
-        shelf: where the rows of a stored run are; ``saving`` is how they are written.
+        shelf: where the rows of a stored run are (no other has one); ``saving`` is how they are
+            written.
         suspend_asked, cancel_asked: the run ends because its user wanted it to.
     """
 
@@ -125,6 +126,8 @@ class Runner:
         "watch",
     )
 
+    shelf: Shelf
+
     def __init__(
         self,
         machine: Machine,
@@ -146,7 +149,6 @@ class Runner:
         self.replacements = replacements
         self.parent = parent
         self.scribe = scribe
-        self.shelf = Shelf()
         self.saving: Saving | None = None
         self.record: Child | None = None
         if scribe is not None and parent is None:
@@ -556,6 +558,8 @@ class Runner:
 
     def snapshot(self) -> Snapshot:
         """Write the run down as it is between two inputs."""
+        from .._snapshot import Snapshot  # nobody else pays for its imports
+
         now = self.clock()
         return Snapshot.of(
             self.machine.snapshot(now),
