@@ -63,7 +63,6 @@ from ._run import (
     RunStatus,
     StepStatistics,
 )
-from ._snapshot import Snapshot
 from ._state import State, StateKey
 from ._steps import Batch, Gather, Resource, StepFunction, step
 from ._workflow import Workflow
@@ -71,6 +70,7 @@ from ._workflow import Workflow
 if TYPE_CHECKING:
     from ._durable import StoredMisfit
     from ._report.report import Report, report, stored_report
+    from ._snapshot import Snapshot
     from ._stages import Parallel, Results, Stage, pipeline
     from ._store import HistoryEntry, HistoryFact, Store, StoredRun, StoredStatus
 
@@ -156,6 +156,7 @@ if not TYPE_CHECKING:  # pragma: no branch  # type checkers shall notice a name 
         **dict.fromkeys(
             ("HistoryEntry", "HistoryFact", "Store", "StoredRun", "StoredStatus"), "_store"
         ),
+        "Snapshot": "_snapshot",
         "StoredMisfit": "_durable",
     }
 

@@ -20,10 +20,10 @@ from ._machine import Child, Machine
 from ._machine.records import Tables
 from ._observer import Observer
 from ._run import Body, Hosts, InputHandler, Runner, RunOptions
-from ._snapshot import Snapshot
 
 if TYPE_CHECKING:
     from ._run._scribe import Scribe
+    from ._snapshot import Snapshot
 
 __all__ = ["Changes", "Given", "Launcher", "Migration", "Replacements", "check_names"]
 
@@ -306,6 +306,8 @@ class Launcher:
             runner = self.begin(run_id, event, given)
             runner.shelve(record)
             return runner
+        from ._snapshot import Snapshot  # nobody else pays for its imports
+
         renames = parent.children.renames
         runner = self.restore(Snapshot.from_data(record.saved), renames, given)
         runner.shelve(record)

@@ -32,11 +32,11 @@ from ._run import (
     run_each,
 )
 from ._run_ids import checked_run_id
-from ._snapshot import Snapshot
 from ._steps import StepFunction, step
 
 if TYPE_CHECKING:
     from ._durable import StoredMisfit, StoredRuns
+    from ._snapshot import Snapshot
     from ._store import Store
 
 __all__ = ["Workflow"]
@@ -658,6 +658,8 @@ class Workflow(Generic[R]):
         return None
 
     def _check_snapshot(self, snapshot: object) -> None:
+        from ._snapshot import Snapshot  # nobody else pays for its imports
+
         if not isinstance(snapshot, Snapshot):
             raise TypeError(
                 f"workflow {self.name!r} resumes from a Snapshot, not from "

@@ -18,7 +18,6 @@ import attrs
 from .._events import Event, InputRequestEvent
 from .._exceptions import RequestProblem
 from .._machine import Child, Delivery
-from .._snapshot import requests_in
 from ._streams import Broadcast
 
 if TYPE_CHECKING:
@@ -208,4 +207,6 @@ class Children:
 def _unanswered(record: Child) -> list[InputRequestEvent]:
     if record.saved is None:
         return []
+    from .._snapshot import requests_in  # nobody else pays for its imports
+
     return [each for each in requests_in(record.saved) if each.request_id not in record.answers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 import anyio
 import attrs
@@ -17,12 +17,14 @@ from .._exceptions import (
 )
 from .._machine import Outcome
 from .._numbers import check_seconds
-from .._snapshot import Snapshot
 from ._groups import leave_group
 from ._history import History
 from ._outcomes import outcome_of
 from ._runner import Runner
 from ._streams import Broadcast, EventStream, Overflow
+
+if TYPE_CHECKING:
+    from .._snapshot import Snapshot
 
 __all__ = ["Run", "RunStatistics", "RunStatus", "StepStatistics"]
 
