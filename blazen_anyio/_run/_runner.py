@@ -37,7 +37,6 @@ from ._resources import Hosts
 from ._runtime import StepRuntime
 from ._streams import Broadcast
 from ._waiting import Waiting
-from ._watch import Watch, WatchedLane
 
 if TYPE_CHECKING:
     import asyncio
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from .._snapshot import Saving, Snapshot
     from ._scribe import Scribe
     from ._shelf import Shelf
+    from ._watch import Watch
 
 __all__ = ["Runner"]
 
@@ -166,8 +166,12 @@ class Runner:
         self.requests = Requests(self)
         self.children = Children(self)
         self.runtime = StepRuntime(self)
-        self.watch = Watch(self, options.observers) if options.observers else None
-        self._lane_type = Lane if self.watch is None else WatchedLane
+        self.watch: Watch | None = None
+        self._lane_type = Lane
+        if options.observers:
+            from ._watch import Watch, WatchedLane  # nobody else pays for their imports
+
+            self.watch, self._lane_type = Watch(self, options.observers), WatchedLane
         self._over = False
         self._awaited: anyio.Event | None = None
         self.stopping = False
