@@ -49,7 +49,6 @@ from ._exceptions import (
 )
 from ._graph import Graph
 from ._machine import Fact, FactKind
-from ._observer import Observer
 from ._retry import Retry
 from ._run import (
     Durability,
@@ -57,7 +56,6 @@ from ._run import (
     History,
     InputHandler,
     Overflow,
-    RecoveredRun,
     Run,
     RunStatistics,
     RunStatus,
@@ -69,7 +67,9 @@ from ._workflow import Workflow
 
 if TYPE_CHECKING:
     from ._durable import StoredMisfit
+    from ._observer import Observer
     from ._report.report import Report, report, stored_report
+    from ._run._recovery import RecoveredRun
     from ._snapshot import Snapshot
     from ._stages import Parallel, Results, Stage, pipeline
     from ._store import HistoryEntry, HistoryFact, Store, StoredRun, StoredStatus
@@ -156,6 +156,8 @@ if not TYPE_CHECKING:  # pragma: no branch  # type checkers shall notice a name 
         **dict.fromkeys(
             ("HistoryEntry", "HistoryFact", "Store", "StoredRun", "StoredStatus"), "_store"
         ),
+        "Observer": "_observer",
+        "RecoveredRun": "_run._recovery",
         "Snapshot": "_snapshot",
         "StoredMisfit": "_durable",
     }

@@ -18,10 +18,10 @@ from ._exceptions import DefinitionError, NoHandlerError, SnapshotError, Unknown
 from ._graph import Graph
 from ._machine import Child, Machine
 from ._machine.records import Tables
-from ._observer import Observer
 from ._run import Body, Hosts, InputHandler, Runner, RunOptions
 
 if TYPE_CHECKING:
+    from ._observer import Observer
     from ._run._scribe import Scribe
     from ._snapshot import Snapshot
 

@@ -16,26 +16,25 @@ from ._graph import Graph, build
 from ._launch import Changes, Given, Launcher, Migration, Replacements
 from ._machine import Child
 from ._numbers import check_count
-from ._observer import Observer
 from ._retry import Retry
 from ._run import (
     Body,
     Durability,
     Hosts,
     InputHandler,
-    RecoveredRun,
     Run,
     Runner,
     RunOptions,
     check_durability,
     outcome_of,
-    run_each,
 )
 from ._run_ids import checked_run_id
 from ._steps import StepFunction, step
 
 if TYPE_CHECKING:
     from ._durable import StoredMisfit, StoredRuns
+    from ._observer import Observer
+    from ._run._recovery import RecoveredRun
     from ._snapshot import Snapshot
     from ._store import Store
 
@@ -427,6 +426,8 @@ class Workflow(Generic[R]):
         Raises:
             StoreError: the store could not be searched.
         """
+        from ._run._recovery import run_each  # nobody else pays for its imports
+
         check_count("max_runs", max_runs)
         changes = Changes(renames=renames or {}, migrate=migrate, only_unfinished=True)
         stored = self._stored(store, durability, changes)
@@ -676,14 +677,21 @@ def _problems_of_runs(
         problems.append(f"input_handler= takes a function of the request, not {input_handler!r}")
     if not isinstance(lanes, bool):
         problems.append(f"lanes= is True or False, not {lanes!r}")
-    problems += [
-        f"observers= takes instances of Observer, not {observer!r}"
-        for observer in observers
-        if not isinstance(observer, Observer)
-    ]
+    if observers:
+        problems += _problems_of_observers(observers)
     if history is not None:
         try:
             check_count("history=", history, least=0)
         except (TypeError, ValueError) as error:
             problems.append(f"{error}, or None for all")
     return problems
+
+
+def _problems_of_observers(observers: Sequence[object]) -> list[str]:
+    from ._observer import Observer  # nobody else pays for its imports
+
+    return [
+        f"observers= takes instances of Observer, not {observer!r}"
+        for observer in observers
+        if not isinstance(observer, Observer)
+    ]

@@ -5,7 +5,6 @@ from ._handle import Run, RunStatistics, RunStatus, StepStatistics
 from ._history import History
 from ._options import Conductor, Durability, InputHandler, RunOptions, check_durability
 from ._outcomes import outcome_of
-from ._recovery import RecoveredRun, run_each
 from ._resources import Hosts
 from ._runner import Runner
 from ._streams import EventStream, Overflow
@@ -19,7 +18,6 @@ __all__ = [
     "Hosts",
     "InputHandler",
     "Overflow",
-    "RecoveredRun",
     "Run",
     "RunOptions",
     "RunStatistics",
@@ -28,5 +26,4 @@ __all__ = [
     "StepStatistics",
     "check_durability",
     "outcome_of",
-    "run_each",
 ]

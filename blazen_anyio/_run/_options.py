@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 import attrs
 
 from .._events import InputRequestEvent
-from .._observer import Observer
 
 if TYPE_CHECKING:
     from .._context import Context
     from .._machine import Delivery, RawFact
+    from .._observer import Observer
     from ._bodies import Body
     from ._runner import Runner
 
@@ -55,6 +54,12 @@ def check_durability(durability: object) -> None:
         raise ValueError(f"durability= is 'sync' or 'async', not {durability!r}")
 
 
+def _random_number() -> float:
+    import random  # only who tries again after a failure pays for it
+
+    return random.random()
+
+
 def _wall_clock() -> float:
     return time.time()
 
@@ -79,7 +84,7 @@ class RunOptions:
 
     input_handler: InputHandler | None = attrs.field(default=None, validator=_check_handler)
     history: int | None = 1000
-    random: Callable[[], float] = random.random
+    random: Callable[[], float] = _random_number
     wall: Callable[[], float] = _wall_clock
     conductor: Conductor | None = None
     observers: tuple[Observer, ...] = ()
