@@ -5,7 +5,6 @@ its type to the steps that accept it and runs them concurrently until a ``StopEv
 inside any anyio program and runs the same on asyncio and on trio. See :class:`Workflow`.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
 from ._context import Context
@@ -48,6 +47,7 @@ from ._exceptions import (
     WorkflowTimeoutError,
 )
 from ._graph import Graph
+from ._imports import imported_when_used
 from ._machine import Fact, FactKind
 from ._retry import Retry
 from ._run import (
@@ -150,25 +150,18 @@ __all__ = [
 ]
 
 if not TYPE_CHECKING:  # pragma: no branch  # type checkers shall notice a name that is not there
-    _IMPORTED_WHEN_USED = {
-        **dict.fromkeys(("Report", "report", "stored_report"), "_report"),
-        **dict.fromkeys(("Parallel", "Results", "Stage", "pipeline"), "_stages"),
-        **dict.fromkeys(
-            ("HistoryEntry", "HistoryFact", "Store", "StoredRun", "StoredStatus"), "_store"
-        ),
-        "Observer": "_observer",
-        "RecoveredRun": "_run._recovery",
-        "Snapshot": "_snapshot",
-        "StoredMisfit": "_durable",
-    }
-
-    def __getattr__(name: str) -> object:
-        """Import what few programs use when it is used first, so that starting stays quick."""
-        if name not in _IMPORTED_WHEN_USED:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = importlib.import_module(f".{_IMPORTED_WHEN_USED[name]}", __name__)
-        globals()[name] = value = getattr(module, name)
-        return value
+    __getattr__ = imported_when_used(
+        __name__,
+        {
+            "_durable": ["StoredMisfit"],
+            "_observer": ["Observer"],
+            "_report": ["Report", "report", "stored_report"],
+            "_run._recovery": ["RecoveredRun"],
+            "_snapshot": ["Snapshot"],
+            "_stages": ["Parallel", "Results", "Stage", "pipeline"],
+            "_store": ["HistoryEntry", "HistoryFact", "Store", "StoredRun", "StoredStatus"],
+        },
+    )
 
     def __dir__() -> list[str]:
         return __all__
