@@ -8,13 +8,19 @@ imported or executed: it names classes, and only those that the codec was given 
 
 from __future__ import annotations
 
-from .classes import make_objects
-from .codec import Codec, refusing_at
-from .faults import MAX_DEPTH, Malformed, kind_of, segment, shown, under
-from .packing import check_packed, pack, read_packed, unpack
-from .reading import WAYS_OUT, Reader
-from .scalars import escape_text, unescape_text
-from .writing import TAG, canonical, canonical_in_pieces
+from typing import TYPE_CHECKING
+
+from .._imports import imported_when_used
+from .registry import Registry
+
+if TYPE_CHECKING:
+    from .classes import make_objects
+    from .codec import Codec, refusing_at
+    from .faults import MAX_DEPTH, Malformed, kind_of, segment, shown, under
+    from .packing import check_packed, pack, read_packed, unpack
+    from .reading import WAYS_OUT, Reader
+    from .scalars import escape_text, unescape_text
+    from .writing import TAG, canonical, canonical_in_pieces
 
 __all__ = [
     "MAX_DEPTH",
@@ -23,6 +29,7 @@ __all__ = [
     "Codec",
     "Malformed",
     "Reader",
+    "Registry",
     "canonical",
     "canonical_in_pieces",
     "check_packed",
@@ -38,3 +45,18 @@ __all__ = [
     "unescape_text",
     "unpack",
 ]
+
+if not TYPE_CHECKING:  # pragma: no branch  # type checkers shall notice a name that is not there
+    # A workflow that is only defined, or whose runs keep no values, needs the registry alone.
+    __getattr__ = imported_when_used(
+        __name__,
+        {
+            "classes": ["make_objects"],
+            "codec": ["Codec", "refusing_at"],
+            "faults": ["MAX_DEPTH", "Malformed", "kind_of", "segment", "shown", "under"],
+            "packing": ["check_packed", "pack", "read_packed", "unpack"],
+            "reading": ["WAYS_OUT", "Reader"],
+            "scalars": ["escape_text", "unescape_text"],
+            "writing": ["TAG", "canonical", "canonical_in_pieces"],
+        },
+    )

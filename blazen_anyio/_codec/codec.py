@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
@@ -40,8 +39,18 @@ class Codec:
     """
 
     def __init__(self, events: Iterable[type[Event]], types: Iterable[type] = ()) -> None:
-        self._registry = Registry([*events, *types])
-        self._comparer = Comparer(self._registry)
+        self._use(Registry([*events, *types]))
+
+    @classmethod
+    def of(cls, registry: Registry) -> Codec:
+        """Make a codec of a registry that is there already."""
+        codec = cls.__new__(cls)
+        codec._use(registry)
+        return codec
+
+    def _use(self, registry: Registry) -> None:
+        self._registry = registry
+        self._comparer = Comparer(registry)
 
     def copy(self, value: Any, key: str) -> Any:
         """Make a private copy of a value: immutable ones themselves, containers rebuilt.
@@ -157,6 +166,8 @@ class Codec:
         The order of dicts and sets does not matter, for it may come from the hash of a string. A
         field that holds what can't be written does not count.
         """
+        import hashlib  # takes long, and only early effects have digests
+
         data = {"type": type_name(type(event)), "fields": self._writable_fields(event)}
         text = canonical(data, sort_keys=True)
         if '"$":"dict"' in text:

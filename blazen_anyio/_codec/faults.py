@@ -6,7 +6,6 @@ it passes adds its own segment. Paths thus cost nothing as long as nothing is wr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -58,6 +57,8 @@ def segment(key: object) -> str:
         return f"[{_described(key)[:_SHOWN]}]"
     if key.isidentifier() and len(key) <= _SHOWN:
         return f".{key}"
+    import json  # only a fault has a path
+
     return f"[{json.dumps(key[:_SHOWN])}]"
 
 

@@ -14,11 +14,10 @@ from .._events import Event
 from .._exceptions import DefinitionError
 from .classes import EnumPlan, ObjectPlan, plan_of
 from .faults import Unstorable
-from .scalars import ATOMS, SCALARS
 
 __all__ = ["Registry"]
 
-_ALWAYS_KNOWN = {Event, list, tuple, dict, set, frozenset, *ATOMS, *SCALARS}
+_ALWAYS_KNOWN = {Event, list, tuple, dict, set, frozenset}
 
 _BUILT_IN = tuple(
     found
@@ -66,7 +65,7 @@ class Registry:
     def _is_known(self, cls: Any) -> bool:
         if not isinstance(cls, type):
             return False
-        return cls in self.plans or cls in _ALWAYS_KNOWN
+        return cls in self.plans or cls in _ALWAYS_KNOWN or _is_scalar(cls)
 
     def _add(self, plan: ObjectPlan | EnumPlan) -> list[str]:
         self.plans[plan.cls] = plan
@@ -96,3 +95,9 @@ class Registry:
             self._strangers[cls] = plan
         assert isinstance(plan, ObjectPlan)  # no event class is an enum
         return plan
+
+
+def _is_scalar(cls: type[Any]) -> bool:
+    from .scalars import ATOMS, SCALARS  # nobody else pays for their imports
+
+    return cls in ATOMS or cls in SCALARS
