@@ -7,12 +7,13 @@ started; and a run begins in the same way whether it is new, resumed, a child or
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import attrs
 
-from ._codec import Codec
+from ._codec import Registry
 from ._events import Event, StartEvent, StopEvent
 from ._exceptions import DefinitionError, NoHandlerError, SnapshotError, UnknownRequestError
 from ._graph import Graph
@@ -21,6 +22,7 @@ from ._machine.records import Tables
 from ._run import Body, Hosts, InputHandler, Runner, RunOptions
 
 if TYPE_CHECKING:
+    from ._codec import Codec
     from ._observer import Observer
     from ._run._scribe import Scribe
     from ._snapshot import Snapshot
@@ -104,23 +106,30 @@ class Given:
         return self.scribe is not None and self.scribe.gated
 
 
-@attrs.define(eq=False, repr=False)
+@attrs.define(slots=False, eq=False, repr=False)
 class Launcher:
     """Makes the runners of one workflow's runs.
 
     Attributes:
         graph: the workflow.
         bodies: how to run each step.
-        codec: knows the classes of the workflow.
+        registry: knows the classes of the workflow.
         options: what each run is started with unless it is given others.
         hosts: the resources that runs share, while the workflow is entered.
     """
 
     graph: Graph
     bodies: tuple[Body, ...]
-    codec: Codec
+    registry: Registry
     options: RunOptions
     hosts: Hosts | None = None
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Copies, writes and reads the values of runs."""
+        from ._codec import Codec  # a run that keeps no values does not pay for its imports
+
+        return Codec.of(self.registry)
 
     @property
     def shares_resources(self) -> bool:
@@ -341,7 +350,7 @@ class Launcher:
         return Runner(
             machine,
             steps=self.bodies,
-            codec=self.codec,
+            find_codec=lambda: self.codec,
             options=options,
             hosts=self._run_hosts(given.resources, parent) if given.executes else None,
             replacements=given.resources,

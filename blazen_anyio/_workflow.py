@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
-from ._codec import Codec
+from ._codec import Registry
 from ._context import Context
 from ._events import Event, StopEvent
 from ._graph import Graph, build
@@ -171,7 +171,7 @@ class Workflow(Generic[R]):
         self._launcher = Launcher(
             graph=self._graph,
             bodies=tuple(Body.of(step, lanes=lanes) for step in self._graph.steps),
-            codec=Codec(self._graph.events, types),
+            registry=Registry([*self._graph.events, *types]),
             options=RunOptions(
                 input_handler=input_handler, history=history, observers=tuple(observers)
             ),

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from .._codec import Codec
 from .._events import Event, InputResponseEvent, LifecycleEvent
 from .._exceptions import NoHandlerError, StepFailedError, WorkflowError, WorkflowFullError
 from .._machine import Cancel, Child, Delivery, Machine, Order, Outcome, RawFact, Show, Sink, both
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from anyio import TaskHandle
     from anyio.abc import TaskGroup
 
+    from .._codec import Codec
     from .._snapshot import Saving, Snapshot
     from ._scribe import Scribe
     from ._shelf import Shelf
@@ -60,7 +60,7 @@ class Runner:
     Args:
         machine: decides; it has been started or restored, or will be before ``drive``.
         steps: how to run each step, by its index.
-        codec: the workflow's.
+        find_codec: gives the workflow's codec, which is imported when it is used.
         options: what the run was started with.
         hosts: where the resources of the run will be; ``None`` if it has none.
         replacements: what to open instead of resources, for child runs too.
@@ -91,6 +91,7 @@ class Runner:
         "_ended_lanes",
         "_failure_logged",
         "_final",
+        "_find_codec",
         "_group",
         "_lane_type",
         "_over",
@@ -101,7 +102,6 @@ class Runner:
         "cancel_asked",
         "children",
         "clock",
-        "codec",
         "conductor",
         "giving_way",
         "history",
@@ -133,7 +133,7 @@ class Runner:
         machine: Machine,
         *,
         steps: tuple[Body, ...],
-        codec: Codec,
+        find_codec: Callable[[], Codec],
         options: RunOptions,
         hosts: Hosts | None,
         replacements: Mapping[Callable[..., object], object],
@@ -142,7 +142,7 @@ class Runner:
     ) -> None:
         self.machine = machine
         self.steps = steps
-        self.codec = codec
+        self._find_codec = find_codec
         self.options = options
         self.conductor = options.conductor
         self.hosts = hosts
@@ -190,6 +190,11 @@ class Runner:
         machine.answers_requests = options.input_handler is not None
         self._conducted = None if self.conductor is None else self.conductor.begin(self)
         self.follow_facts()
+
+    @property
+    def codec(self) -> Codec:
+        """Copies, writes and reads the values of the run."""
+        return self._find_codec()
 
     # ---- the run -------------------------------------------------------------------------------
 
