@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from anyio import from_thread
-
 from ._events import Event, InputRequestEvent
 from ._exceptions import ContextClosedError, DefinitionError
 from ._machine import Delivery, Outputs
@@ -408,6 +406,8 @@ class Context:
     def _call(self, fn: Callable[..., T], *args: Any) -> T:
         """Call into the run, which lives in the event loop's thread."""
         if self._threaded:
+            from anyio import from_thread  # only `def` steps pay for its imports
+
             return from_thread.run_sync(fn, *args)
         return fn(*args)
 

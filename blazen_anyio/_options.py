@@ -42,7 +42,7 @@ EventKind = type[Event] | str
 _LONGEST_NAME = 200
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class StepOptions:
     """What ``@step(...)`` was given; see :func:`step` for what each means."""
 

@@ -24,7 +24,7 @@ __all__ = ["Step"]
 Call = Callable[[Sequence[Event], Context | None, Mapping[str, object]], object]
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Step:
     """A step as the engine uses it: what its signature and its options say, all of it checked.
 
@@ -48,7 +48,7 @@ class Step:
     """
 
     name: str
-    fn: Callable[..., object] = attrs.field(repr=False)
+    fn: Callable[..., object]
     kind: Kind
     mode: Mode
     parameters: Parameters
@@ -60,8 +60,8 @@ class Step:
     returns_none: bool
     gather: Gather | None
     batch: int
-    options: StepOptions = attrs.field(repr=False)
-    call: Call = attrs.field(init=False, repr=False)
+    options: StepOptions
+    call: Call = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "call", _caller(self.fn, self.parameters, self.mode))

@@ -39,21 +39,21 @@ class Outcome:
     error: BaseException | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Cancel:
     """Cancel the running attempt of ``delivery``, whose ``doom`` says why, and report its end."""
 
     delivery: Delivery
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Show:
     """A request to a human is open: publish it, and ask the input handler if there is one."""
 
     request: InputRequestEvent
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Offer:
     """An event that steps wait for has come: judge ``where`` conditions and ``claim`` it."""
 

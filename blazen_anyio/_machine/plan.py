@@ -42,7 +42,7 @@ def matches(kind: type[Event], accepted: type[Event]) -> bool:
     )
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class StepPlan:
     """One step, as the machine sees it.
 
@@ -127,7 +127,7 @@ class Route:
     awaited: bool
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Plan:
     """A whole workflow, as the machine sees it.
 

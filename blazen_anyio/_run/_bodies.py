@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import anyio
 import attrs
-from anyio import to_thread
 from anyio.lowlevel import checkpoint
 
 from .._context import Context
@@ -74,6 +73,8 @@ async def run_in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter 
     Never abandoned: a thread can't be stopped, and one that writes after its run has ended would
     break the promise that nothing of a run outlives it. So a cancellation waits for the thread.
     """
+    from anyio import to_thread  # only `def` steps pay for its imports
+
     return await to_thread.run_sync(call, abandon_on_cancel=False, limiter=limiter)
 
 

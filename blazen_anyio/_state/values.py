@@ -47,7 +47,7 @@ class StateCodec(Protocol):
         ...
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Committed:
     """The state that all attempts share. Only a commit changes it.
 
@@ -63,7 +63,7 @@ class Committed:
     versions: dict[str, int] = attrs.field(factory=lambda: dict[str, int]())
 
 
-@attrs.frozen(slots=False)  # made once per attempt, and quicker so
+@attrs.frozen(slots=False, repr=False)  # made once per attempt, and quicker so
 class Changes:
     """What a commit has to store. It shares no object with the attempt that made it.
 
