@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
@@ -166,8 +167,6 @@ class Codec:
         The order of dicts and sets does not matter, for it may come from the hash of a string. A
         field that holds what can't be written does not count.
         """
-        import hashlib  # takes long, and only early effects have digests
-
         data = {"type": type_name(type(event)), "fields": self._writable_fields(event)}
         text = canonical(data, sort_keys=True)
         if '"$":"dict"' in text:

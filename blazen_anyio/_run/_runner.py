@@ -86,6 +86,7 @@ class Runner:
         "_awaited",
         "_broken",
         "_changed",
+        "_codec",
         "_conducted",
         "_context_vars",
         "_ended_lanes",
@@ -143,6 +144,7 @@ class Runner:
         self.machine = machine
         self.steps = steps
         self._find_codec = find_codec
+        self._codec: Codec | None = None
         self.options = options
         self.conductor = options.conductor
         self.hosts = hosts
@@ -194,7 +196,9 @@ class Runner:
     @property
     def codec(self) -> Codec:
         """Copies, writes and reads the values of the run."""
-        return self._find_codec()
+        if self._codec is None:
+            self._codec = self._find_codec()
+        return self._codec
 
     # ---- the run -------------------------------------------------------------------------------
 
