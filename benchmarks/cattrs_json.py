@@ -6,6 +6,7 @@ classes. There is no digest and no check of references, and values are coerced a
 
 from __future__ import annotations
 
+import gc
 import time
 from functools import cache
 
@@ -50,6 +51,7 @@ class Saved:
 async def snapshot_dump(events: int) -> Timed:
     """Write the rows to JSON."""
     converter, saved = _converter(), _saved(events)
+    gc.collect()
     started = time.process_time()
     text = converter.dumps(saved)
     seconds = time.process_time() - started
@@ -60,6 +62,7 @@ async def snapshot_load(events: int) -> Timed:
     """Read the rows from JSON."""
     converter = _converter()
     text = converter.dumps(_saved(events))
+    gc.collect()
     started = time.process_time()
     saved = converter.loads(text, Saved)
     seconds = time.process_time() - started

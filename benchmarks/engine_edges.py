@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -146,17 +147,17 @@ async def stream_to_four(events: int) -> int:
     return await stream(events, readers=4)
 
 
-async def _loaded(run: Run[Finish]) -> Snapshot:
+async def _come_to_hold(run: Run[Finish]) -> None:
     """Let the run come to where its events are queued and one is in flight."""
     while run.statistics().steps["hold"].running == 0:
         await anyio.lowlevel.checkpoint()
-    return run.snapshot()
 
 
 async def snapshot_dump(events: int) -> Timed:
     """Write a snapshot of a run with so many events in its queue, to JSON."""
     async with LOADED.start(Load(events=events)) as run:
-        await _loaded(run)
+        await _come_to_hold(run)
+        gc.collect()
         started = time.process_time()
         text = run.snapshot().to_json()
         seconds = time.process_time() - started
@@ -164,11 +165,21 @@ async def snapshot_dump(events: int) -> Timed:
     return Timed(text.count('"item '), seconds)
 
 
-async def snapshot_load(events: int) -> Timed:
-    """Read such a snapshot from JSON and bring the run to life again."""
+async def _saved(events: int) -> str:
     async with LOADED.start(Load(events=events)) as run:
-        text = (await _loaded(run)).to_json()
+        await _come_to_hold(run)
+        text = run.snapshot().to_json()
         run.cancel()
+    return text
+
+
+async def snapshot_load(events: int) -> Timed:
+    """Read such a snapshot from JSON and bring the run to life again.
+
+    The garbage of the run that it is of is none of it.
+    """
+    text = await _saved(events)
+    gc.collect()
     started = time.process_time()
     async with LOADED.resume(Snapshot.from_json(text)) as resumed:
         seconds = time.process_time() - started
