@@ -324,7 +324,7 @@ class StoredRuns:
         return [name, *(old for old, new in self._changes.renames.items() if new == name)]
 
     def _check_fit(self, stored: _Stored) -> None:
-        self._launcher.tables(stored.snapshot(self._changes), self._changes.renames)
+        self._launcher.sheets(stored.snapshot(self._changes), self._changes.renames)
 
 
 def _missing(run_id: str) -> StoreError:

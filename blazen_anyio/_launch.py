@@ -17,8 +17,7 @@ from ._codec import Registry
 from ._events import Event, StartEvent, StopEvent
 from ._exceptions import DefinitionError, NoHandlerError, SnapshotError, UnknownRequestError
 from ._graph import Graph
-from ._machine import Child, Machine
-from ._machine.records import Tables
+from ._machine import Child, Machine, Sheets
 from ._run import Body, Hosts, InputHandler, Runner, RunOptions
 
 if TYPE_CHECKING:
@@ -241,7 +240,7 @@ class Launcher:
         machine = Machine.restore(
             self.graph.plan,
             snapshot.run_id,
-            self.tables(snapshot, renames),
+            self.sheets(snapshot, renames),
             anyio.current_time(),
             gated=given.gated,
             journaled=given.scribe is not None,
@@ -250,8 +249,8 @@ class Launcher:
         runner.children.renames = renames
         return runner
 
-    def tables(self, snapshot: Snapshot, renames: Mapping[str, str]) -> Tables:
-        """The rows of a snapshot, for a machine of this workflow.
+    def sheets(self, snapshot: Snapshot, renames: Mapping[str, str]) -> Sheets:
+        """The sheets of a snapshot, for a machine of this workflow.
 
         Raises:
             SnapshotError: they do not fit the workflow; every unknown step and type is listed.
@@ -263,7 +262,7 @@ class Launcher:
                 "was renamed, pass renames={old: new}",
                 "$.workflow",
             )
-        return snapshot.tables(
+        return snapshot.sheets(
             self.codec,
             offset=self.options.wall() - anyio.current_time(),
             renames=renames,

@@ -11,6 +11,7 @@ from typing import Any
 from codec_values import CODEC, Box, Colour, Holding, Point, Typed
 
 from blazen_anyio._events import InputRequestEvent, StepFailed
+from blazen_anyio._machine import in_rows, in_sheets
 from blazen_anyio._machine.records import (
     ChildRow,
     DeliveryRow,
@@ -44,7 +45,7 @@ def child_data() -> dict[str, Any]:
             )
         },
     )
-    return Snapshot.of(tables, run_id="r/1", workflow="child", codec=CODEC, offset=100.0).to_data()
+    return write_rows(tables, run_id="r/1", workflow="child").to_data()
 
 
 def tables() -> Tables:
@@ -112,13 +113,19 @@ def tables() -> Tables:
 
 def snapshot(rows: Tables | None = None) -> Snapshot:
     """Its snapshot."""
-    return Snapshot.of(
-        tables() if rows is None else rows,
-        run_id="r",
-        workflow="flow",
-        codec=CODEC,
-        offset=100.0,
-    )
+    return write_rows(tables() if rows is None else rows)
+
+
+def write_rows(rows: Tables, **options: Any) -> Snapshot:
+    """The snapshot of a run with these rows."""
+    options = {"run_id": "r", "workflow": "flow", "codec": CODEC, "offset": 100.0, **options}
+    return Snapshot.of(in_sheets(rows), **options)
+
+
+def read_rows(read: Snapshot, **options: Any) -> Tables:
+    """The rows of a snapshot."""
+    options = {"codec": CODEC, "offset": 100.0, **options}
+    return in_rows(read.sheets(options.pop("codec"), **options))
 
 
 def altered(change: Callable[[dict[str, Any]], Any]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from codec_values import CODEC, Box
-from snapshot_runs import altered, child_data, snapshot, tables
+from codec_values import Box
+from snapshot_runs import altered, child_data, read_rows, snapshot, tables
 
 from blazen_anyio._exceptions import SnapshotError
 from blazen_anyio._machine.records import ChildRow, Tables
@@ -22,7 +22,7 @@ def with_answers(answers: list[tuple[str, Any]] | None) -> Tables:
 
 
 def read(text: str, renames: dict[str, str] | None = None) -> Tables:
-    return Snapshot.from_json(text).tables(CODEC, offset=100.0, renames=renames or {})
+    return read_rows(Snapshot.from_json(text), renames=renames or {})
 
 
 def test_answers_come_back_equal_and_of_the_same_type() -> None:

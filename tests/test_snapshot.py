@@ -10,7 +10,16 @@ from typing import Any
 import attrs
 import pytest
 from codec_values import CODEC, Holding, Typed
-from snapshot_runs import STEPS, altered, child_data, sealed, snapshot, tables
+from snapshot_runs import (
+    STEPS,
+    altered,
+    child_data,
+    read_rows,
+    sealed,
+    snapshot,
+    tables,
+    write_rows,
+)
 
 from blazen_anyio._codec import Codec
 from blazen_anyio._events import Event, InputRequestEvent, StopEvent
@@ -37,8 +46,7 @@ def same_rows(first: Tables, second: Tables) -> bool:
 
 
 def loaded(text: str, **options: Any) -> Tables:
-    options = {"codec": CODEC, "offset": 100.0, **options}
-    return Snapshot.from_json(text).tables(options.pop("codec"), **options)
+    return read_rows(Snapshot.from_json(text), **options)
 
 
 class TestRoundTrip:
@@ -60,7 +68,7 @@ class TestRoundTrip:
 
     def test_of_text_that_is_no_unicode_keeps_it(self) -> None:
         odd = "\ud83d\ude00 \0"
-        first = Snapshot.of(tables(), run_id=odd, workflow=odd, codec=CODEC, offset=0.0)
+        first = write_rows(tables(), run_id=odd, workflow=odd)
         again = Snapshot.from_json(first.to_json())
         assert (again.run_id, again.workflow) == (odd, odd)
 
@@ -74,14 +82,14 @@ class TestRoundTrip:
 
     def test_takes_whole_numbers_for_times(self) -> None:
         rows = Tables(run={0: RunRow(workflow="w", next_id=1, active=2)})
-        text = Snapshot.of(rows, run_id="r", workflow="w", codec=CODEC, offset=0).to_json()
+        text = write_rows(rows, offset=0).to_json()
         assert loaded(text).run[0].active == 2.0
 
     def test_as_data_is_what_a_parent_keeps_of_its_child(self) -> None:
         child = Snapshot.from_data(loaded(snapshot().to_json()).children[10, 0].saved)
         assert child == Snapshot.from_data(child_data())
         assert child.workflow == "child"
-        assert child.tables(CODEC, offset=100.0).deliveries[2].due == 2.0
+        assert read_rows(child).deliveries[2].due == 2.0
 
 
 class TestSnapshot:
@@ -92,7 +100,7 @@ class TestSnapshot:
         first = snapshot(rows)
         shared.append(2)
         rows.events.clear()
-        back = first.tables(CODEC, offset=100.0)
+        back = read_rows(first)
         assert back.state["list"].value == [1]
         assert len(back.events) == 4
 
@@ -123,9 +131,7 @@ class TestSnapshot:
         class Question(InputRequestEvent): ...
 
         asked = Question("why?")
-        first = Snapshot.of(
-            Tables(), run_id="r", workflow="w", codec=CODEC, offset=0.0, requests=[asked]
-        )
+        first = write_rows(Tables(), requests=[asked])
         assert first.requests == (asked,)
         assert first.requests[0] is asked
 

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from codec_values import CODEC, Holding, Opaque, Typed, values
 from hypothesis import given
-from snapshot_runs import STEPS, sealed, snapshot, tables
+from snapshot_runs import STEPS, read_rows, sealed, snapshot, tables, write_rows
 from test_snapshot import same_rows
 
 from blazen_anyio._codec import Codec, canonical, canonical_in_pieces, writing
 from blazen_anyio._events import InputRequestEvent
 from blazen_anyio._exceptions import SnapshotError, StateValueError
+from blazen_anyio._machine import in_sheets
 from blazen_anyio._machine.records import (
     DeliveryRow,
     EventRow,
@@ -74,7 +75,7 @@ class TestDocuments:
         rows.memos.clear()
         text = snapshot(rows).to_json()
         assert json.loads(text)["memos"] == {}
-        assert same_rows(Snapshot.from_json(text).tables(CODEC, offset=100.0), rows)
+        assert same_rows(read_rows(Snapshot.from_json(text)), rows)
         empty: dict[str, Any] = {"delivery": [], "name": [], "value": []}
         for memos in (empty, []):
             found = content() | {"memos": memos}
@@ -102,11 +103,11 @@ class TestDocuments:
             row.events = row.events[:1] or (4,)
         text = snapshot(rows).to_json()
         assert json.loads(text)["deliveries"]["events"] == [1, 3, 4]
-        assert same_rows(Snapshot.from_json(text).tables(CODEC, offset=100.0), rows)
+        assert same_rows(read_rows(Snapshot.from_json(text)), rows)
         assert [row["events"] for row in snapshot(rows).to_data()["deliveries"]] == [[1], [3], [4]]
         mixed = found["deliveries"] | {"events": [[1, 2], 3, []]}
         read = Snapshot.from_json(sealed(found | {"deliveries": mixed}))
-        assert same_rows(read.tables(CODEC, offset=100.0), tables())
+        assert same_rows(read_rows(read), tables())
 
     def test_of_child_runs_may_hold_either(self) -> None:
         found = content()
@@ -117,7 +118,7 @@ class TestDocuments:
         }
         read = Snapshot.from_json(sealed(found))
         assert read.requests == snapshot().requests
-        saved = read.tables(CODEC, offset=100.0).children[10, 0].saved
+        saved = read_rows(read).children[10, 0].saved
         assert Snapshot.from_data(saved) == Snapshot.from_data(child)
 
     def test_with_many_rows_say_the_same(self) -> None:
@@ -130,7 +131,7 @@ class TestDocuments:
             )
         rows.run[0] = RunRow(workflow="flow", next_id=3000)
         text = snapshot(rows).to_json()
-        read = Snapshot.from_json(text).tables(CODEC, offset=100.0, steps=STEPS)
+        read = read_rows(Snapshot.from_json(text), steps=STEPS)
         for id, row in read.deliveries.items():
             due = rows.deliveries[id].due
             assert row.due is None if due is None else row.due == pytest.approx(due)
@@ -219,14 +220,14 @@ class TestMalformed:
         self, change: Change, path: str, message: str
     ) -> None:
         with pytest.raises(SnapshotError) as caught:
-            Snapshot.from_json(altered(change)).tables(CODEC, offset=100.0)
+            read_rows(Snapshot.from_json(altered(change)))
         assert caught.value.path == path
         assert message in str(caught.value)
 
     def test_steps_that_nobody_knows_are_named_where_they_are_first(self) -> None:
         text = altered(lambda content: content["deliveries"].update(step=["work", "", "work"]))
         with pytest.raises(SnapshotError) as caught:
-            Snapshot.from_json(text).tables(CODEC, offset=100.0, steps=["split", "gather"])
+            read_rows(Snapshot.from_json(text), steps=["split", "gather"])
         assert caught.value.problems[0] == "unknown step 'work' at $.deliveries[0].step"
 
 
@@ -252,7 +253,7 @@ def test_a_value_that_could_not_be_restored_is_named_by_its_key() -> None:
     rows = Tables(state={"good": StateRow(key="good", value=1)})
     rows.state["bad"] = StateRow(key="bad", value=[Opaque()])
     with pytest.raises(StateValueError, match="'bad'|^bad") as caught:
-        columns.write_tables(rows, Saving(CODEC, 0.0))
+        columns.write_tables(in_sheets(rows), Saving(CODEC, 0.0))
     assert caught.value.key == "bad"
 
 
@@ -264,11 +265,11 @@ def test_requests_keep_what_only_their_workflow_knows() -> None:
     rows = tables()
     question = Question("how?", request_id="third", level=3)
     rows.requests["third"] = RequestRow(id="third", event=question, number=34)
-    text = Snapshot.of(rows, run_id="r", workflow="f", codec=CODEC, offset=0.0).to_json()
+    text = write_rows(rows, offset=0.0).to_json()
     read = Snapshot.from_json(text)
     assert [request.request_id for request in read.requests][:3] == ["first", "second", "third"]
     back = Codec([*map(type, [question]), Holding, Typed], [*CODEC._registry.plans])
-    assert codec.same(read.tables(back, offset=0.0).requests["third"].event, question)
+    assert codec.same(read_rows(read, codec=back, offset=0.0).requests["third"].event, question)
 
 
 class TestPieces:
@@ -304,4 +305,4 @@ class TestPieces:
         text = snapshot(rows).to_json()
         assert longest <= 5_000
         monkeypatch.undo()
-        assert len(Snapshot.from_json(text).tables(CODEC, offset=0.0).events) == len(rows.events)
+        assert len(read_rows(Snapshot.from_json(text), offset=0.0).events) == len(rows.events)

@@ -6,6 +6,7 @@ from .machine import Machine
 from .outcome import Cancel, Offer, Order, Outcome, Outputs, Show, emitted
 from .plan import Mode, Plan, Route, StepPlan
 from .records import ROOT, Delta, Tables
+from .sheets import Sheet, Sheets, in_rows, in_sheets
 from .tables import unknown_steps
 
 __all__ = [
@@ -27,11 +28,15 @@ __all__ = [
     "RawFact",
     "Record",
     "Route",
+    "Sheet",
+    "Sheets",
     "Show",
     "Sink",
     "StepPlan",
     "Tables",
     "both",
     "emitted",
+    "in_rows",
+    "in_sheets",
     "unknown_steps",
 ]

@@ -45,9 +45,10 @@ from .lifecycle import Lifecycle
 from .live import Child, Delivery
 from .outcome import Order, Outcome, Show
 from .plan import Plan
-from .records import Delta, Tables
+from .records import Delta
 from .routing import ROUTER, Routing
 from .scopes import Scopes, is_dead
+from .sheets import Sheets
 from .tables import dump, load
 
 __all__ = ["Machine"]
@@ -114,15 +115,15 @@ class Machine:
         cls,
         plan: Plan,
         run_id: str,
-        tables: Tables,
+        sheets: Sheets,
         now: float,
         *,
         gated: bool = False,
         journaled: bool = False,
     ) -> Machine:
-        """Make a machine that goes on from ``tables``, which fit the plan."""
+        """Make a machine that goes on from ``sheets``, which fit the plan."""
         machine = cls(plan, run_id, gated=gated, journaled=journaled)
-        load(machine._ledger, tables)
+        load(machine._ledger, sheets)
         machine._life.since = now
         return machine
 
@@ -144,7 +145,7 @@ class Machine:
                 self.handling.redeliver(delivery, abandoned, now)
         self._life.commit(now)
 
-    def snapshot(self, now: float) -> Tables:
+    def snapshot(self, now: float) -> Sheets:
         """Write down all that the run needs to go on: what was not handled, and the state."""
         self._life.account(now)
         return dump(self._ledger)

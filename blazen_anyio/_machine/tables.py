@@ -6,103 +6,152 @@ handled, with the attempts that have failed before and the early effects that ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from itertools import chain, compress, islice
+from operator import attrgetter
+from typing import Any
+
 from .items import Items
 from .ledger import Ledger
 from .live import Child, Children, Delivery, Effect, Record, Request, Scope
 from .plan import Plan, StepPlan
-from .records import ROOT, DeliveryRow, EffectRow, MemoRow, StateRow, Tables
+from .records import (
+    ROOT,
+    ChildRow,
+    EffectRow,
+    JoinRow,
+    MemoRow,
+    RequestRow,
+    RunRow,
+    ScopeRow,
+)
 from .routing import ROUTER
+from .sheets import Sheet, Sheets, rows_in, sheet_of
 
 __all__ = ["dump", "load", "unknown_steps"]
 
 
-def dump(ledger: Ledger) -> Tables:
+def dump(ledger: Ledger) -> Sheets:
     """Write down all that a run needs to go on."""
-    tables = Tables(run={0: ledger.run_row()})
-    _dump_scopes(tables, ledger.root)
-    for place in ledger.joins:
-        for entry in place.entries:
-            number, record, _ = entry
-            tables.joins[number] = place.row(entry)
-            _dump_record(tables, record)
-    for record in ledger.mailbox.values():
-        _dump_record(tables, record)
-    for key, value in ledger.state.items():
-        tables.state[key] = StateRow(key=key, value=value)
-    return tables
+    deliveries, requests, scopes = _live(ledger.root)
+    entries = [(place, entry) for place in ledger.joins for entry in place.entries]
+    memos = [
+        MemoRow(delivery=delivery.id, name=name, value=value)
+        for delivery in deliveries
+        if delivery.memos is not None
+        for name, value in delivery.memos.items()
+    ]
+    effects = chain.from_iterable(each.effects for each in deliveries if each.effects is not None)
+    children = chain.from_iterable(
+        each.children.runs for each in deliveries if each.children is not None
+    )
+    held = chain.from_iterable(delivery.records for delivery in deliveries)
+    joined = [record for _, (_, record, _) in entries]
+    records = dict.fromkeys(chain(held, joined, ledger.mailbox.values()))
+    return {
+        "run": sheet_of(RunRow, [ledger.run_row()]),
+        "events": _event_sheet(list(records)),
+        "deliveries": _delivery_sheet(deliveries),
+        "scopes": sheet_of(ScopeRow, [scope.row() for scope in scopes]),
+        "joins": sheet_of(JoinRow, [place.row(entry) for place, entry in entries]),
+        "requests": sheet_of(RequestRow, [request.row() for request in requests]),
+        "effects": sheet_of(EffectRow, [effect.row() for effect in effects]),
+        "memos": sheet_of(MemoRow, memos),
+        "children": sheet_of(ChildRow, [child.row() for child in children]),
+        "state": {"key": list(ledger.state), "value": list(ledger.state.values())},
+    }
 
 
-def _dump_scopes(tables: Tables, root: Scope) -> None:
-    scopes = [root]
-    while scopes:
-        for member in scopes.pop().members:
+def _live(root: Scope) -> tuple[list[Delivery], list[Request], list[Scope]]:
+    """All that lives in the scopes of a run, scope by scope."""
+    deliveries: dict[Delivery, None] = {}  # a generator is in the scope that it opened, too
+    requests: list[Request] = []
+    scopes: list[Scope] = []
+    waiting = [root]
+    while waiting:
+        for member in waiting.pop().members:
             if isinstance(member, Delivery):
-                _dump_delivery(tables, member)
+                deliveries[member] = None
             elif isinstance(member, Items):
-                for delivery in member:
-                    _dump_delivery(tables, delivery)
+                deliveries.update(dict.fromkeys(member))
             elif isinstance(member, Request):
-                tables.requests[member.id] = member.row()
+                requests.append(member)
             else:
-                tables.scopes[member.id] = member.row()
                 scopes.append(member)
+                waiting.append(member)
+    return list(deliveries), requests, scopes
 
 
-def _dump_delivery(tables: Tables, delivery: Delivery) -> None:
-    tables.deliveries[delivery.id] = delivery.row()
-    for record in delivery.records:
-        _dump_record(tables, record)
-    for effect in delivery.effects or ():
-        tables.effects[delivery.id, effect.number] = effect.row()
-    for name, value in (delivery.memos or {}).items():
-        tables.memos[delivery.id, name] = MemoRow(delivery=delivery.id, name=name, value=value)
-    for child in delivery.children.runs if delivery.children is not None else ():
-        tables.children[delivery.id, child.number] = child.row()
+def _event_sheet(records: list[Record]) -> Sheet:
+    """The rows of many records, as :meth:`Record.row` writes one."""
+    return {
+        "id": [record.id for record in records],
+        "event": [record.event for record in records],
+        "cause": [record.cause for record in records],
+        "position": [record.position for record in records],
+        "scope": [record.scope.id for record in records],
+        "branch": [record.branch for record in records],
+        "recoveries": [record.recoveries for record in records],
+        "mailbox": [record.mailbox for record in records],
+    }
 
 
-def _dump_record(tables: Tables, record: Record) -> None:
-    if record.id not in tables.events:
-        tables.events[record.id] = record.row()
+def _delivery_sheet(deliveries: list[Delivery]) -> Sheet:
+    """The rows of many deliveries, as :meth:`Delivery.row` writes one."""
+    return {
+        "id": [delivery.id for delivery in deliveries],
+        "order": [delivery.order for delivery in deliveries],
+        "step": [delivery.step.name for delivery in deliveries],
+        "events": [tuple([record.id for record in each.records]) for each in deliveries],
+        "scope": [delivery.scope.id for delivery in deliveries],
+        "branch": [delivery.branch for delivery in deliveries],
+        "recoveries": [delivery.recoveries for delivery in deliveries],
+        "attempts": [delivery.attempts for delivery in deliveries],
+        "due": [delivery.due for delivery in deliveries],
+        "first_tried": [delivery.first_tried for delivery in deliveries],
+        "deliveries": [delivery.deliveries for delivery in deliveries],
+        "begun": [delivery.begun for delivery in deliveries],
+    }
 
 
-def unknown_steps(plan: Plan, tables: Tables) -> list[str]:
-    """The names of steps that the tables need and the plan does not have."""
-    known = {step.name for step in plan.steps}
-    used = [row.step for row in tables.deliveries.values() if row.step != ROUTER.name]
-    used += [row.opener for row in tables.scopes.values()]
-    used += [row.step for row in tables.joins.values()]
-    return sorted({name for name in used if name not in known})
+def unknown_steps(plan: Plan, sheets: Sheets) -> list[str]:
+    """The names of steps that the sheets need and the plan does not have."""
+    known = {ROUTER.name, *(step.name for step in plan.steps)}
+    used = {
+        *sheets["deliveries"]["step"],
+        *sheets["scopes"]["opener"],
+        *sheets["joins"]["step"],
+    }
+    return sorted(used - known)
 
 
-def load(ledger: Ledger, tables: Tables) -> None:
-    """Bring a fresh ledger to the state that the tables describe. They have been checked to fit."""
-    _Loader(ledger, tables).load()
+def load(ledger: Ledger, sheets: Sheets) -> None:
+    """Bring a fresh ledger to the state that the sheets describe. They have been checked to fit."""
+    _Loader(ledger, sheets).load()
 
 
 class _Loader:
     """Rebuilds the live objects in the order of their numbers, alike in every process."""
 
-    def __init__(self, ledger: Ledger, tables: Tables) -> None:
+    def __init__(self, ledger: Ledger, sheets: Sheets) -> None:
         self._ledger = ledger
-        self._tables = tables
+        self._sheets = sheets
         self._scopes: dict[int, Scope] = {ROOT: ledger.root}
         self._records: dict[int, Record] = {}
         self._deliveries: dict[int, Delivery] = {}
-        self._effects: dict[int, list[EffectRow]] = {}
 
     def load(self) -> None:
-        ledger, run = self._ledger, self._tables.run[0]
+        ledger, state = self._ledger, self._sheets["state"]
+        (run,) = rows_in(self._sheets, "run")
         ledger.next_id = run.next_id
         ledger.active_time = run.active
         ledger.carrier = run.carrier
-        ledger.state.update((key, row.value) for key, row in self._tables.state.items())
+        ledger.state.update(zip(state["key"], state["value"], strict=True))
         self._load_scopes()
         self._load_records()
-        for (delivery, _), effect in sorted(self._tables.effects.items()):
-            self._effects.setdefault(delivery, []).append(effect)
-        for id in sorted(self._tables.deliveries):
-            self._load_delivery(self._tables.deliveries[id])
+        self._load_deliveries()
         self._hold_scopes()
+        self._load_effects()
         self._load_memos()
         self._load_children()
         self._load_joins()
@@ -112,103 +161,127 @@ class _Loader:
             if not scope.members and scope.parent is not None:
                 ledger.has_drained(scope)
 
+    def _rows(self, name: str, *order: str) -> list[Any]:
+        return sorted(rows_in(self._sheets, name), key=attrgetter(*order))
+
     def _step(self, name: str) -> StepPlan:
         return ROUTER if name == ROUTER.name else self._ledger.plan.step(name)
 
     def _load_scopes(self) -> None:
         # A scope is younger than the one around it, so its parent is there already.
-        for id in sorted(self._tables.scopes):
-            row = self._tables.scopes[id]
+        for row in self._rows("scopes", "id"):
             parent = self._scopes[row.parent]
-            scope = Scope(id, parent, row.branch, self._step(row.opener), row.recoveries)
+            scope = Scope(row.id, parent, row.branch, self._step(row.opener), row.recoveries)
             scope.items = row.items
             scope.closing = row.closing
             scope.abandoned = row.abandoned
             parent.members[scope] = None
-            self._scopes[id] = scope
+            self._scopes[row.id] = scope
 
     def _load_records(self) -> None:
-        for id in sorted(self._tables.events):
-            row = self._tables.events[id]
-            record = Record(
-                id,
-                row.event,
-                row.cause,
-                row.position,
-                self._scopes.get(row.scope) or _closed_scope(row.scope),
-                row.branch,
-                row.recoveries,
+        sheet = self._sheets["events"]
+        known = {id: self._scopes.get(id) or _closed_scope(id) for id in set(sheet["scope"])}
+        records = list(
+            map(
+                Record,
+                sheet["id"],
+                sheet["event"],
+                sheet["cause"],
+                sheet["position"],
+                map(known.__getitem__, sheet["scope"]),
+                sheet["branch"],
+                sheet["recoveries"],
             )
-            self._records[id] = record
-            if row.mailbox:
-                record.mailbox = True
-                record.holders += 1
-                self._ledger.mailbox[id] = record
-
-    def _load_delivery(self, row: DeliveryRow) -> None:
-        scope = self._scopes[row.scope]
-        records = tuple(self._records[id] for id in row.events)
-        delivery = Delivery(
-            row.id, self._step(row.step), records, scope, row.branch, row.recoveries
         )
-        delivery.order = row.order
-        delivery.attempts = row.attempts
-        delivery.first_tried = row.first_tried
-        delivery.due = row.due
-        delivery.deliveries = row.deliveries
-        delivery.begun = row.begun
-        for record in records:
+        self._records = dict(zip(sheet["id"], records, strict=True))
+        for record in sorted(compress(records, sheet["mailbox"]), key=attrgetter("id")):
+            record.mailbox = True
             record.holders += 1
-        scope.members[delivery] = None
-        self._deliveries[row.id] = delivery
-        if row.id in self._effects:
-            delivery.effects = [self._load_effect(effect) for effect in self._effects[row.id]]
+            self._ledger.mailbox[record.id] = record
 
-    def _load_effect(self, row: EffectRow) -> Effect:
-        effect = Effect(row.delivery, row.number, row.kind, row.digest)
-        effect.scope = self._scopes.get(row.scope)
-        effect.request = row.request
-        effect.due = row.due
-        effect.settled = row.settled
-        effect.answer = row.answer
-        return effect
+    def _load_deliveries(self) -> None:
+        sheet = self._sheets["deliveries"]
+        steps = {name: self._step(name) for name in set(sheet["step"])}
+        deliveries = list(
+            map(
+                Delivery,
+                sheet["id"],
+                map(steps.__getitem__, sheet["step"]),
+                self._records_of(sheet["events"]),
+                map(self._scopes.__getitem__, sheet["scope"]),
+                sheet["branch"],
+                sheet["recoveries"],
+            )
+        )
+        rest = ("order", "attempts", "first_tried", "due", "deliveries", "begun")
+        lines = zip(*map(sheet.__getitem__, rest), strict=True)
+        for delivery, line in zip(deliveries, lines, strict=True):
+            (
+                delivery.order,
+                delivery.attempts,
+                delivery.first_tried,
+                delivery.due,
+                delivery.deliveries,
+                delivery.begun,
+            ) = line
+        self._deliveries = dict(zip(sheet["id"], deliveries, strict=True))
+        for delivery in sorted(deliveries, key=attrgetter("id")):
+            delivery.scope.members[delivery] = None
+            for record in delivery.records:
+                record.holders += 1
+
+    def _records_of(self, events: Sequence[tuple[int, ...]]) -> Iterable[tuple[Record, ...]]:
+        records = map(self._records.__getitem__, chain.from_iterable(events))
+        if {1}.issuperset(map(len, events)):  # as nearly always; this takes no Python code for each
+            return zip(records, strict=True)
+        return [tuple(islice(records, len(ids))) for ids in events]
+
+    def _load_effects(self) -> None:
+        for row in self._rows("effects", "delivery", "number"):
+            effect = Effect(row.delivery, row.number, row.kind, row.digest)
+            effect.scope = self._scopes.get(row.scope)
+            effect.request = row.request
+            effect.due = row.due
+            effect.settled = row.settled
+            effect.answer = row.answer
+            delivery = self._deliveries[row.delivery]
+            delivery.effects = delivery.effects or []
+            delivery.effects.append(effect)
 
     def _hold_scopes(self) -> None:
-        for id, row in self._tables.scopes.items():
+        for row in rows_in(self._sheets, "scopes"):
             if row.held:
-                scope, delivery = self._scopes[id], self._deliveries[row.held]
+                scope, delivery = self._scopes[row.id], self._deliveries[row.held]
                 scope.held_by = delivery
                 scope.members[delivery] = None
                 delivery.opened = scope
 
     def _load_memos(self) -> None:
-        for (id, name), row in self._tables.memos.items():
-            delivery = self._deliveries[id]
+        for row in rows_in(self._sheets, "memos"):
+            delivery = self._deliveries[row.delivery]
             delivery.memos = delivery.memos or {}
-            delivery.memos[name] = row.value
+            delivery.memos[row.name] = row.value
 
     def _load_children(self) -> None:
-        for (id, number), row in sorted(self._tables.children.items()):
-            delivery = self._deliveries[id]
+        for row in self._rows("children", "delivery", "number"):
+            delivery = self._deliveries[row.delivery]
             delivery.children = delivery.children or Children()
-            child = Child(id, number, row.workflow, row.digest)
+            child = Child(row.delivery, row.number, row.workflow, row.digest)
             child.saved = row.saved
             child.written_result = row.result
             child.answers.update(row.answers or ())
             delivery.children.runs.append(child)
 
     def _load_joins(self) -> None:
-        for id in sorted(self._tables.joins):
-            row = self._tables.joins[id]
+        for row in self._rows("joins", "id"):
+            step, scope = self._step(row.step), self._scopes[row.scope]
             record = self._records[row.event]
             record.holders += 1
-            place = self._ledger.joins.place(
-                self._step(row.step), self._scopes[row.scope], row.branch, row.slot
-            )
-            place.entries.append((id, record, row.path))
+            place = self._ledger.joins.place(step, scope, row.branch, row.slot)
+            place.entries.append((row.id, record, row.path))
 
     def _load_requests(self) -> None:
-        for row in sorted(self._tables.requests.values(), key=lambda row: row.number):
+        for row in self._rows("requests", "number"):
             scope = self._scopes[row.scope]
             request = Request(row.event, row.number, scope, row.branch, row.recoveries)
             scope.members[request] = None
@@ -221,7 +294,7 @@ class _Loader:
 
     def _queue(self) -> None:
         ledger = self._ledger
-        for delivery in sorted(self._deliveries.values(), key=lambda delivery: delivery.order):
+        for delivery in sorted(self._deliveries.values(), key=attrgetter("order")):
             if delivery.due is None:
                 ledger.active += 1
                 ledger.dispatch.add(delivery)

@@ -28,7 +28,7 @@ from anyio.lowlevel import cancel_shielded_checkpoint
 from .._codec import canonical
 from .._events import Event, StopEvent
 from .._exceptions import RunLostError, StateValueError, StoreError
-from .._machine import Delta, Outcome, RawFact
+from .._machine import Delta, Outcome, RawFact, in_rows
 from .._machine.records import ChildRow, Key, TableName
 from .._snapshot import Saving, write_row
 from .._store import RESULT, Commit, HistoryFact, Store
@@ -286,7 +286,7 @@ class Scribe:
 
         Its child runs are written down as they are, whole, and row by row when they go on.
         """
-        tables = runner.machine.snapshot(runner.clock())
+        tables = in_rows(runner.machine.snapshot(runner.clock()))
         saving, change = self._saving(runner), Change(runner.shelf)
         for child in list(runner.shelf.inner):
             self._forget_child(runner, child)

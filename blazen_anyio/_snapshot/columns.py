@@ -7,21 +7,21 @@ column, at the speed of C. A table may also be a list of rows, as a store has th
 into columns first. Errors name the row and its column in either case: ``$.deliveries[1].step``.
 
 Reading has two passes, because the classes of events are known only when a run is resumed: the form
-of the columns is checked when a document is loaded (``check_tables``), and the rows are built when
-a codec is there (``read_tables``).
+of the columns is checked when a document is loaded (``check_tables``), and their values are read
+when a codec is there (``read_tables``).
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import repeat
 from typing import Any
 
 import attrs
 
-from .._codec import Malformed, kind_of, make_objects, under
-from .._machine.records import Tables
+from .._codec import Malformed, kind_of, under
+from .._machine import Sheet, Sheets
 from .form import Loading, Saving
 from .forms import NAME
 from .rows import TABLES, Table, want_keys
@@ -41,25 +41,22 @@ Columns = dict[str, Any]
 """The columns of a table, by name."""
 
 
-def write_tables(tables: Tables, saving: Saving) -> dict[str, Columns]:
+def write_tables(sheets: Sheets, saving: Saving) -> dict[str, Columns]:
     """Write all rows.
 
     Raises:
         StateValueError: a value that could not be restored.
     """
-    return {
-        name: _write_columns(table, getattr(tables, name).values(), saving)
-        for name, table in TABLES.items()
-    }
+    return {name: _write_columns(table, sheets[name], saving) for name, table in TABLES.items()}
 
 
-def _write_columns(table: Table, rows: Collection[Any], saving: Saving) -> Columns:
-    if not rows:
+def _write_columns(table: Table, sheet: Sheet, saving: Saving) -> Columns:
+    if not any(sheet.values()):
         return {}
     columns: Columns = {}
-    labels = [row.key for row in rows] if table.name == "state" else None
+    labels = sheet["key"] if table.name == "state" else None
     for name, form in table.forms.items():
-        values = list(map(operator.attrgetter(name), rows))
+        values = sheet[name]
         if not _are_default(table, name, values):
             columns[name] = form.write_column(values, saving, labels or repeat(name))
     return columns
@@ -161,30 +158,27 @@ def rows_of(name: str, columns: Columns) -> list[dict[str, Any]]:
     ]
 
 
-def read_tables(data: Mapping[str, Columns], loading: Loading) -> Tables:
-    """Build the rows of tables whose form has been checked.
+def read_tables(data: Mapping[str, Columns], loading: Loading) -> Sheets:
+    """Read the values of tables whose form has been checked.
 
     Raises:
         Malformed: a value or an event that can't be read.
     """
-    tables = Tables()
+    sheets: Sheets = {}
     for name, table in TABLES.items():
         with under(name):
-            getattr(tables, name).update(_read_table(table, data[name], loading))
-    return tables
+            sheets[name] = _read_table(table, data[name], loading)
+    return sheets
 
 
-def _read_table(table: Table, columns: Columns, loading: Loading) -> Iterable[tuple[Any, Any]]:
+def _read_table(table: Table, columns: Columns, loading: Loading) -> Sheet:
     count = count_of(table.name, columns)
-    if not count:
-        return ()
-    values: dict[str, Any] = {
+    return {
         name: form.read_column(columns[name], loading, name)
         if name in columns
-        else repeat(table.defaults[name])
+        else [table.defaults[name]] * count
         for name, form in table.forms.items()
     }
-    return zip(table.keys(values, count), make_objects(table.row, values, count), strict=True)
 
 
 def count_of(name: str, columns: Columns) -> int:

@@ -13,25 +13,12 @@ from typing import Any
 import attrs
 
 from .._codec import Malformed, kind_of, shown
-from .._machine.records import StateRow, Tables
+from .._machine.records import StateRow
+from .._machine.sheets import KEYS, ROWS
 from .form import Form, Saving
 from .forms import ANSWERS, CHILD, NAME, RESULT, WORKFLOW, form_of
 
 __all__ = ["TABLES", "Table", "want_keys", "write_row"]
-
-_KEYS: dict[str, tuple[str, ...]] = {
-    "run": (),
-    "events": ("id",),
-    "deliveries": ("id",),
-    "scopes": ("id",),
-    "joins": ("id",),
-    "requests": ("id",),
-    "effects": ("delivery", "number"),
-    "memos": ("delivery", "name"),
-    "children": ("delivery", "number"),
-    "state": ("key",),
-}
-"""The columns that make the key of a row. The one row about the run has key 0."""
 
 _SPECIAL = {
     ("deliveries", "step"): NAME,
@@ -86,7 +73,7 @@ def _table(name: str, row: type[Any]) -> Table:
         name=name,
         row=row,
         forms=forms,
-        key=_KEYS[name],
+        key=KEYS[name],
         values=operator.attrgetter(*forms),
         defaults=defaults,
         required=frozenset(column for column, value in defaults.items() if value is attrs.NOTHING),
@@ -100,10 +87,7 @@ def _default(field: attrs.Attribute[Any]) -> Any:
     return default if default in ("", None) or kind_of(default) in (int, bool) else attrs.NOTHING
 
 
-TABLES: dict[str, Table] = {
-    name: _table(name, typing.get_args(hint)[1])
-    for name, hint in typing.get_type_hints(Tables).items()
-}
+TABLES: dict[str, Table] = {name: _table(name, row) for name, row in ROWS.items()}
 """All tables by name, in their order."""
 
 

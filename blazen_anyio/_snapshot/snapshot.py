@@ -25,7 +25,7 @@ from .._codec import (
 )
 from .._events import InputRequestEvent
 from .._exceptions import SnapshotError
-from .._machine.records import Tables
+from .._machine import Sheets
 from .columns import (
     Columns,
     check_tables,
@@ -70,7 +70,7 @@ class Snapshot:
     @classmethod
     def of(
         cls,
-        tables: Tables,
+        sheets: Sheets,
         *,
         run_id: str,
         workflow: str,
@@ -81,7 +81,7 @@ class Snapshot:
         """Write down the live state of a run, at once.
 
         Args:
-            tables: from the machine.
+            sheets: from the machine.
             run_id: the id of the run.
             workflow: the name of the workflow.
             codec: knows the classes of the workflow.
@@ -92,7 +92,7 @@ class Snapshot:
             StateValueError: a live object in a field of an event.
             SnapshotError: child runs that nest too deep to be read again.
         """
-        written = write_tables(tables, Saving(codec, offset))
+        written = write_tables(sheets, Saving(codec, offset))
         if _levels_of_children(written) > MAX_CHILDREN:
             raise SnapshotError(f"child runs nested deeper than {MAX_CHILDREN} levels")
         shown = None if requests is None else tuple(requests)
@@ -188,15 +188,15 @@ class Snapshot:
             return self._requests
         return tuple(map(_plain_request, _requests_in(self._tables)))
 
-    def tables(
+    def sheets(
         self,
         codec: Codec,
         *,
         offset: float,
         renames: Mapping[str, str] = _NO_RENAMES,
         steps: Collection[str] | None = None,
-    ) -> Tables:
-        """Build the rows for a machine.
+    ) -> Sheets:
+        """Read the sheets for a machine.
 
         Args:
             codec: knows the classes of the workflow.

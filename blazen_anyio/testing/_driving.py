@@ -325,8 +325,8 @@ class DrivenRun(DrivenView):
         launcher, now = self._driver.launcher, self.now
         snapshot = Snapshot.from_json(self.snapshot().to_json())
         names = [body.name for body in launcher.bodies]
-        tables = snapshot.tables(self._codec, offset=0.0, renames={}, steps=names)
-        machine = Machine.restore(self._machine.plan, snapshot.run_id, tables, now)
+        sheets = snapshot.sheets(self._codec, offset=0.0, renames={}, steps=names)
+        machine = Machine.restore(self._machine.plan, snapshot.run_id, sheets, now)
         driver = Driver(launcher, machine, self._driver.random, now)
         machine.go_on(now)
         driver.follow()

@@ -27,6 +27,8 @@ from blazen_anyio._machine import (
     Show,
     StepPlan,
     Tables,
+    in_rows,
+    in_sheets,
 )
 
 __all__ = ["Boom", "Done", "Draft", "Driver", "Go", "Note", "Other", "Work", "make_plan", "step"]
@@ -143,7 +145,9 @@ class Driver:
         else:
             for table in attrs.fields(Tables):
                 getattr(self.tables, table.name).update(getattr(tables, table.name))
-            self.machine = Machine.restore(plan, "run", tables, now, gated=gated, journaled=True)
+            self.machine = Machine.restore(
+                plan, "run", in_sheets(tables), now, gated=gated, journaled=True
+            )
         self.machine.tell(self.facts.append)
         self._after()
         if tables is not None:
@@ -353,7 +357,7 @@ class Driver:
         ]
 
     def snapshot(self) -> Tables:
-        return self.machine.snapshot(self.now)
+        return in_rows(self.machine.snapshot(self.now))
 
     def restored(self, plan: Plan | None = None) -> Driver:
         """A driver of another machine that goes on from this one's snapshot."""

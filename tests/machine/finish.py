@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 from blazen_anyio._events import Event, InputRequestEvent, StopEvent
-from blazen_anyio._machine import Cancel, Delivery, Machine
+from blazen_anyio._machine import Cancel, Delivery, Machine, in_rows
 
 from .model_parts import Label, MDelivery, label
 from .plans import Ping, Scenario
@@ -52,7 +52,7 @@ class Course:
         self.handled.append(("end", *(outcome_of(self.machine) or ()), *self._left()))
 
     def _left(self) -> tuple[Any, ...]:
-        tables = self.machine.snapshot(self.now)
+        tables = in_rows(self.machine.snapshot(self.now))
         rows = sorted(tables.deliveries.values(), key=lambda row: row.order)
         queue = [(row.step, *(label(tables.events[id].event) for id in row.events)) for row in rows]
         return (tuple(queue), tuple(sorted(self.machine.state.items())))

@@ -99,8 +99,8 @@ def test_a_run_goes_as_if_all_deliveries_had_been_made_at_once(
             side.follow_cancels()
         assert lazy.taken == eager.taken
         assert lazy.facts == eager.facts
-        assert lazy.machine.snapshot(0.0) == eager.machine.snapshot(0.0)
-        assert lazy.rows() == eager.rows() == eager.machine.snapshot(0.0)
+        assert lazy.snapshot() == eager.snapshot()
+        assert lazy.rows() == eager.rows() == eager.snapshot()
         assert [state.pending for state in lazy.machine.counts()] == [
             state.pending for state in eager.machine.counts()
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blazen_anyio._machine import Machine, Tables
+from blazen_anyio._machine import Machine, Tables, in_sheets
 from blazen_anyio._machine.dispatch import Dispatch
 from blazen_anyio._machine.live import Delivery, Scope
 from blazen_anyio._machine.suspects import Suspects
@@ -105,7 +105,9 @@ def test_only_one_that_has_one_delivery_left_is_begun_at_a_time() -> None:
 
 def crash(driver: Driver) -> Driver:
     again = Driver(driver.plan)
-    again.machine = Machine.restore(driver.plan, "run", driver.snapshot(), 0.0, journaled=True)
+    again.machine = Machine.restore(
+        driver.plan, "run", in_sheets(driver.snapshot()), 0.0, journaled=True
+    )
     again.tables = Tables()
     for table, rows in vars_of(driver.snapshot()).items():
         getattr(again.tables, table).update(rows)

@@ -7,8 +7,7 @@ from typing import Annotated
 import pytest
 
 from blazen_anyio import Event, Gather, StartEvent, StopEvent, Workflow, step
-from blazen_anyio._machine import Delivery, Machine
-from blazen_anyio._machine.records import Tables
+from blazen_anyio._machine import Delivery, Machine, Tables, in_rows, in_sheets
 
 
 class Item(Event, event_type="machine.observed.Item"):
@@ -45,8 +44,8 @@ def test_a_text_that_is_kept_is_in_the_next_commit_and_comes_back(gated: bool) -
     for delta in machine.deltas:
         tables.apply(delta)
     assert tables.run[0].carrier == "text"
-    assert tables == machine.snapshot(1)
-    assert Machine.restore(PLAN, "r", tables, 2).carrier == "text"
+    assert tables == in_rows(machine.snapshot(1))
+    assert Machine.restore(PLAN, "r", in_sheets(tables), 2).carrier == "text"
 
 
 def test_a_text_that_is_kept_makes_no_commit_of_a_run_that_is_not_stored() -> None:
@@ -54,7 +53,7 @@ def test_a_text_that_is_kept_makes_no_commit_of_a_run_that_is_not_stored() -> No
     machine.start(StartEvent(), 0)
     machine.keep("text", 1)
     assert not machine.deltas
-    assert machine.snapshot(1).run[0].carrier == "text"
+    assert in_rows(machine.snapshot(1)).run[0].carrier == "text"
 
 
 def test_a_run_that_has_ended_commits_nothing_more() -> None:

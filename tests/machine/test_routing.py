@@ -13,7 +13,7 @@ from blazen_anyio._events import (
     StopEvent,
 )
 from blazen_anyio._exceptions import NoHandlerError
-from blazen_anyio._machine import Mode, unknown_steps
+from blazen_anyio._machine import Mode, in_sheets, unknown_steps
 
 from .driver import FAN, Boom, Done, Driver, Go, Note, Other, Work, gather, make_plan, step
 
@@ -196,8 +196,8 @@ def test_the_tables_tell_which_steps_a_plan_lacks() -> None:
     driver = Driver(plan).start()
     driver.succeed("split", [Work(1), Work(2), Done(3)], sends=[(Work(5), 1.0)])
     other = make_plan(step("else", Go))
-    assert unknown_steps(other, driver.snapshot()) == ["join", "pair", "split", "work"]
-    assert unknown_steps(plan, driver.snapshot()) == []
+    assert unknown_steps(other, in_sheets(driver.snapshot())) == ["join", "pair", "split", "work"]
+    assert unknown_steps(plan, in_sheets(driver.snapshot())) == []
 
 
 def test_a_step_is_found_by_its_name() -> None:

@@ -10,7 +10,7 @@ from hypothesis import note
 
 from blazen_anyio._events import Event, InputRequestEvent, InputResponseEvent
 from blazen_anyio._exceptions import NonDeterministicStepError
-from blazen_anyio._machine import Cancel, Delivery, Machine, Outputs, Plan, Tables
+from blazen_anyio._machine import Cancel, Delivery, Machine, Outputs, Plan, Tables, in_rows
 from blazen_anyio._machine.records import DeliveryRow
 
 from .driver import Boom, same_tables
@@ -198,11 +198,11 @@ class Twin:
     def restore(self) -> None:
         """Go on with another machine that is made from the snapshot of this one."""
         self._note("restore")
-        tables = self.machine.snapshot(self.now)
+        sheets = self.machine.snapshot(self.now)
         self.machine = Machine.restore(
-            self.plan, "run", tables, self.now, gated=self.gated, journaled=self.journaled
+            self.plan, "run", sheets, self.now, gated=self.gated, journaled=self.journaled
         )
-        assert self.machine.snapshot(self.now) == tables
+        assert in_rows(self.machine.snapshot(self.now)) == in_rows(sheets)
         self.attempts.clear()
         self.machine.go_on(self.now)
         self.model.restore()
@@ -222,7 +222,7 @@ class Twin:
         machine, model, ledger = self.machine, self.model, self.machine._ledger
         while machine.deltas:
             self.tables.apply(machine.deltas.popleft())
-        tables = machine.snapshot(self.now)
+        tables = in_rows(machine.snapshot(self.now))
         assert not self.journaled or same_tables(self.tables, tables)
         assert ledger.sequence == model.commits
         assert outcome_of(machine) == model.outcome
