@@ -138,6 +138,6 @@ def altered(change: Callable[[dict[str, Any]], Any]) -> str:
 def sealed(content: object) -> str:
     """Make a document as another writer would that knows how digests are made."""
     text = json.dumps(content, separators=(",", ":"))
-    digest = hashlib.sha256(f"blazen-anyio/1\n{text}".encode()).hexdigest()
-    head = {"format": "blazen-anyio", "version": 1, "digest": f"sha256:{digest}", "signature": None}
+    digest = hashlib.sha256(f"blazen-anyio/2\n{text}".encode()).hexdigest()
+    head = {"format": "blazen-anyio", "version": 2, "digest": f"sha256:{digest}", "signature": None}
     return json.dumps(head)[:-1] + "," + text[1:]

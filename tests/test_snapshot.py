@@ -110,7 +110,7 @@ class TestSnapshot:
 
     def test_tells_its_names_and_version(self) -> None:
         first = snapshot()
-        assert (first.run_id, first.workflow, first.version) == ("r", "flow", 1)
+        assert (first.run_id, first.workflow, first.version) == ("r", "flow", 2)
 
     def test_shows_counts_and_no_values(self) -> None:
         assert repr(snapshot()) == (
@@ -276,7 +276,7 @@ class TestDocuments:
             ('{"format": "blazen"}', "no snapshot of blazen_anyio"),
             ('{"format": "blazen-anyio"}', "expected a version, got 'None'"),
             ('{"format": "blazen-anyio", "version": true}', "expected a version"),
-            ('{"format": "blazen-anyio", "version": 1}', "does not agree with its digest"),
+            ('{"format": "blazen-anyio", "version": 2}', "does not agree with its digest"),
         ],
         ids=lambda value: str(value)[:20],
     )
@@ -287,11 +287,13 @@ class TestDocuments:
         assert not isinstance(caught.value, SnapshotVersionError)
 
     def test_of_a_newer_release_say_so_whatever_else_is_in_them(self) -> None:
-        with pytest.raises(SnapshotVersionError, match="version 2; this one reads 1"):
-            Snapshot.from_json('{"format": "blazen-anyio", "version": 2, "odd": {}}')
+        with pytest.raises(SnapshotVersionError, match="version 3; this one reads 2"):
+            Snapshot.from_json('{"format": "blazen-anyio", "version": 3, "odd": {}}')
 
     def test_of_a_version_that_never_was_say_so(self) -> None:
-        with pytest.raises(SnapshotVersionError, match="no version 0") as caught:
+        with pytest.raises(
+            SnapshotVersionError, match="no release has written version 0; this one reads 2"
+        ) as caught:
             Snapshot.from_json('{"format": "blazen-anyio", "version": 0}')
         assert caught.value.path == "$.version"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, repeat
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
 from .._events import Event
@@ -67,28 +67,50 @@ def pack_events(events: Sequence[Event], registry: Registry) -> dict[str, Any] |
     Raises:
         Unstorable: one of them holds what could not be restored; it does not say which one.
     """
-    groups: dict[type[Event], list[dict[str, Any]]] = {}
-    for event in events:
-        groups.setdefault(type(event), []).append(event.__dict__)
+    groups = _by_class(events)
     plans = [registry.plan_of_event(kind) for kind in groups]
     if len({plan.name for plan in plans}) < len(plans):
         return None
     shapes: list[dict[str, Any]] = []
     for plan, members in zip(plans, groups.values(), strict=True):
-        if not plan.in_dict or any(values.keys() != plan.names for values in members):
+        columns = _columns_of(plan, members)
+        if columns is None:
             return None
-        shapes.append({"type": plan.name, "fields": _write_columns(plan, members, registry)})
+        shapes.append({"type": plan.name, "fields": _write_columns(plan, columns, registry)})
     places = {kind: place for place, kind in enumerate(groups)}
     return {"shapes": shapes, "of": list(map(places.__getitem__, map(type, events)))}
 
 
+def _by_class(events: Sequence[Event]) -> dict[type[Event], Sequence[Event]]:
+    kinds = set(map(type, events))
+    if len(kinds) == 1:
+        return dict.fromkeys(kinds, events)
+    groups: dict[type[Event], list[Event]] = {}
+    for event in events:
+        groups.setdefault(type(event), []).append(event)
+    return {**groups}
+
+
+def _columns_of(plan: ObjectPlan, events: Sequence[Event]) -> list[list[Any]] | None:
+    """What events of one class hold, field by field; ``None`` if one is more or less than them."""
+    if not plan.in_dict:
+        return None
+    held: list[dict[str, Any]] = list(map(attrgetter("__dict__"), events))
+    if not {len(plan.names)}.issuperset(map(len, held)):
+        return None
+    try:
+        return [list(map(itemgetter(field.name), held)) for field in plan.fields]
+    except KeyError:
+        return None
+
+
 def _write_columns(
-    plan: ObjectPlan, members: list[dict[str, Any]], registry: Registry
+    plan: ObjectPlan, columns: list[list[Any]], registry: Registry
 ) -> dict[str, list[Any]]:
     writer = Writer(registry)
     return {
-        field.name: writer.column(field, list(map(itemgetter(field.name), members)))
-        for field in plan.fields
+        field.name: writer.column(field, column)
+        for field, column in zip(plan.fields, columns, strict=True)
     }
 
 

@@ -8,7 +8,7 @@ key are tagged themselves, there is exactly one way to read what is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from .._events import Event
@@ -42,19 +42,34 @@ def canonical_in_pieces(data: Any, levels: int = 7) -> str:
         data: plain data.
         levels: how far down to look for what is long.
     """
+    return "".join(_pieces(data, levels))
+
+
+def _pieces(data: Any, levels: int) -> Iterator[str]:
     kind = kind_of(data)
+    before = ""
     if kind is dict and levels:
-        pieces = [
-            f"{canonical(name)}:{canonical_in_pieces(part, levels - 1)}"
-            for name, part in data.items()
-        ]
-        return "{" + ",".join(pieces) + "}"
-    if kind is list and len(data) > _PIECE:
-        slices = (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
-        return "[" + ",".join(canonical(piece)[1:-1] for piece in slices) + "]"
-    if kind is list and levels and len(data) <= _FEW:
-        return "[" + ",".join(canonical_in_pieces(part, levels - 1) for part in data) + "]"
-    return canonical(data)
+        yield "{"
+        for name, part in data.items():
+            yield f"{before}{canonical(name)}:"
+            yield from _pieces(part, levels - 1)
+            before = ","
+        yield "}"
+    elif kind is list and len(data) > _PIECE:
+        yield "["
+        for start in range(0, len(data), _PIECE):
+            yield before + canonical(data[start : start + _PIECE])[1:-1]
+            before = ","
+        yield "]"
+    elif kind is list and levels and len(data) <= _FEW:
+        yield "["
+        for part in data:
+            yield before
+            yield from _pieces(part, levels - 1)
+            before = ","
+        yield "]"
+    else:
+        yield canonical(data)
 
 
 _PIECE = 5_000

@@ -142,7 +142,8 @@ class Machine:
             if is_dead(delivery.scope) or (opened is not None and opened.closing):
                 self._scopes.discard(delivery)  # it was being cancelled
             elif self._ledger.ending is None and delivery.phase == "ready":
-                self.handling.redeliver(delivery, abandoned, now)
+                if abandoned or delivery.begun:
+                    self.handling.redeliver(delivery, abandoned, now)
         self._life.commit(now)
 
     def snapshot(self, now: float) -> Sheets:

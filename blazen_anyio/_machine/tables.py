@@ -6,8 +6,9 @@ handled, with the attempts that have failed before and the early effects that ar
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
-from itertools import chain, compress, islice
+from itertools import chain, compress, islice, repeat
 from operator import attrgetter
 from typing import Any
 
@@ -102,7 +103,7 @@ def _delivery_sheet(deliveries: list[Delivery]) -> Sheet:
         "id": [delivery.id for delivery in deliveries],
         "order": [delivery.order for delivery in deliveries],
         "step": [delivery.step.name for delivery in deliveries],
-        "events": [tuple([record.id for record in each.records]) for each in deliveries],
+        "events": _ids_of([delivery.records for delivery in deliveries]),
         "scope": [delivery.scope.id for delivery in deliveries],
         "branch": [delivery.branch for delivery in deliveries],
         "recoveries": [delivery.recoveries for delivery in deliveries],
@@ -112,6 +113,19 @@ def _delivery_sheet(deliveries: list[Delivery]) -> Sheet:
         "deliveries": [delivery.deliveries for delivery in deliveries],
         "begun": [delivery.begun for delivery in deliveries],
     }
+
+
+def _ids_of(records: list[tuple[Record, ...]]) -> list[tuple[int, ...]]:
+    ids = [record.id for each in records for record in each]
+    if _are_single(records):
+        return list(zip(ids, strict=True))
+    rest = iter(ids)
+    return [tuple(islice(rest, len(each))) for each in records]
+
+
+def _are_single(groups: Iterable[Sequence[Any]]) -> bool:
+    """Say whether each holds one thing, as nearly always: then no Python code runs for each."""
+    return {1}.issuperset(map(len, groups))
 
 
 def unknown_steps(plan: Plan, sheets: Sheets) -> list[str]:
@@ -213,26 +227,19 @@ class _Loader:
                 sheet["recoveries"],
             )
         )
-        rest = ("order", "attempts", "first_tried", "due", "deliveries", "begun")
-        lines = zip(*map(sheet.__getitem__, rest), strict=True)
-        for delivery, line in zip(deliveries, lines, strict=True):
-            (
-                delivery.order,
-                delivery.attempts,
-                delivery.first_tried,
-                delivery.due,
-                delivery.deliveries,
-                delivery.begun,
-            ) = line
+        for name, fresh in _FRESH.items():
+            values = sheet[name]
+            if values.count(fresh) < len(values):
+                deque(map(setattr, deliveries, repeat(name), values), maxlen=0)
         self._deliveries = dict(zip(sheet["id"], deliveries, strict=True))
         for delivery in sorted(deliveries, key=attrgetter("id")):
             delivery.scope.members[delivery] = None
-            for record in delivery.records:
-                record.holders += 1
+        for record in chain.from_iterable(map(attrgetter("records"), deliveries)):
+            record.holders += 1
 
     def _records_of(self, events: Sequence[tuple[int, ...]]) -> Iterable[tuple[Record, ...]]:
         records = map(self._records.__getitem__, chain.from_iterable(events))
-        if {1}.issuperset(map(len, events)):  # as nearly always; this takes no Python code for each
+        if _are_single(events):
             return zip(records, strict=True)
         return [tuple(islice(records, len(ids))) for ids in events]
 
@@ -302,6 +309,17 @@ class _Loader:
                 ledger.delayed += 1
                 delivery.phase = "delayed"
                 delivery.timer = ledger.timers.set(delivery.due, "delay", delivery)
+
+
+_FRESH = {
+    "order": -1,
+    "attempts": 0,
+    "first_tried": None,
+    "due": None,
+    "deliveries": 0,
+    "begun": False,
+}
+"""What a delivery has in what its constructor does not take; but for its order, which is its id."""
 
 
 def _closed_scope(id: int) -> Scope:

@@ -25,6 +25,7 @@ from .._machine import Sheet, Sheets
 from .form import Loading, Saving
 from .forms import NAME
 from .rows import TABLES, Table, want_keys
+from .short import listed
 
 __all__ = [
     "Columns",
@@ -32,6 +33,7 @@ __all__ = [
     "count_of",
     "read_tables",
     "rows_of",
+    "shorten_tables",
     "steps_in",
     "values_in",
     "write_tables",
@@ -71,6 +73,17 @@ def _are_default(table: Table, name: str, values: list[Any]) -> bool:
     return values.count(default) == len(values)
 
 
+def shorten_tables(data: Mapping[str, Columns]) -> dict[str, Columns]:
+    """Write columns in short, for a document; all but those that tell the number of rows."""
+    return {
+        name: {
+            column: values if column == table.counting else table.forms[column].shorten(values)
+            for column, values in data[name].items()
+        }
+        for name, table in TABLES.items()
+    }
+
+
 def check_tables(data: dict[str, Any]) -> dict[str, Columns]:
     """Check that all tables have the right form. Child runs are not looked into.
 
@@ -78,7 +91,7 @@ def check_tables(data: dict[str, Any]) -> dict[str, Columns]:
         data: all tables by name, and nothing else.
 
     Returns:
-        Their columns.
+        Their columns, none of them in short.
 
     Raises:
         Malformed: they have another form.
@@ -98,12 +111,13 @@ def _check_table(table: Table, data: Any) -> Columns:
     if not columns:
         return {}
     want_keys(columns, table.required, table.forms.keys())
-    counts = {table.forms[name].check(column, name) for name, column in columns.items()}
-    if len(counts) > 1:
-        raise Malformed("expected columns of the same length")
-    (count,) = counts
-    _refuse_duplicates(table.keys(columns, count))
-    return columns if count else {}
+    with under(table.counting):
+        count = len(listed(columns[table.counting]))
+    checked = {
+        name: table.forms[name].check(column, name, count) for name, column in columns.items()
+    }
+    _refuse_duplicates(table.keys(checked, count))
+    return checked if count else {}
 
 
 def _refuse_duplicates(keys: list[Any]) -> None:
@@ -183,10 +197,7 @@ def _read_table(table: Table, columns: Columns, loading: Loading) -> Sheet:
 
 def count_of(name: str, columns: Columns) -> int:
     """The number of rows of a table that has been checked."""
-    if not columns:
-        return 0
-    # Any column that is always there will do, but for events, which lie in columns of their own.
-    return len(columns[min(TABLES[name].required - {"event"})])
+    return len(columns[TABLES[name].counting]) if columns else 0
 
 
 def steps_in(data: Mapping[str, Columns]) -> Iterator[tuple[str, str]]:

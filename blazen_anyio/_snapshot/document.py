@@ -20,7 +20,7 @@ __all__ = ["MAX_CHARACTERS", "MAX_CHILDREN", "MAX_NESTING", "VERSION", "Key", "d
 Key = bytes | str
 
 FORMAT = "blazen-anyio"
-VERSION = 1
+VERSION = 2
 
 MAX_CHARACTERS = 2**29
 """A longer text is not even parsed."""
@@ -41,9 +41,9 @@ def dump(text: str, key: Key | None) -> str:
         SnapshotError: it is too long to be read again.
         ValueError: the key is empty.
     """
-    digest = _digest(text)
+    digest = _digest(text.encode())
     signature = None if key is None else _signature(digest, key)
-    document = _head(digest, signature) + text[1:]
+    document = text.replace("{", _head(digest, signature), 1)
     _check_size(document)
     return document
 
@@ -64,11 +64,13 @@ def load(text: str, key: Key | None) -> dict[str, Any]:
         ValueError: the key is empty.
     """
     _check_size(text)
-    _check_nesting(text)
+    encoded = text.encode("utf-8", "replace")
+    _check_nesting(encoded)
     document = _parse(text)
     _check_version(document)
     content = {name: part for name, part in document.items() if name not in _HEADER}
-    _check_digest(document, content, text)
+    # What ``dump`` writes is ASCII. Encoding other text may have replaced something.
+    _check_digest(document, content, encoded if text.isascii() else b"")
     _check_signature(document, key)
     return content
 
@@ -83,10 +85,9 @@ _STRING = re.compile(rb'"[^"]*"')
 _NO_STRUCTURE = bytes(set(range(256)) - set(b'"[]{}'))
 
 
-def _check_nesting(text: str) -> None:
+def _check_nesting(structure: bytes) -> None:
     # Before the parser, which recurses on the C stack: keep the structure only, then take away the
     # innermost pairs again and again.
-    structure = text.encode("utf-8", "replace")
     if b"\\" in structure:
         structure = _ESCAPE.sub(b"", structure)
     # Taking away two quotes in a row, whatever they are, leaves what is inside strings inside.
@@ -156,16 +157,19 @@ def _check_version(document: dict[str, Any]) -> None:
         )
     if version != VERSION:
         raise SnapshotVersionError(
-            f"there is no version {version}; this release reads {VERSION}", "$.version"
+            f"no release has written version {version}; this one reads {VERSION}", "$.version"
         )
 
 
-def _check_digest(document: dict[str, Any], content: dict[str, Any], text: str) -> None:
-    digest, head = document.get("digest"), _head(document.get("digest"), document.get("signature"))
-    # Mostly the text is as ``dump`` made it, and need not be written again to take its digest.
-    if text.startswith(head) and _agree(digest, _digest("{" + text[len(head) :])):
-        return
-    if not _agree(digest, _digest(canonical(content))):
+def _check_digest(document: dict[str, Any], content: dict[str, Any], encoded: bytes) -> None:
+    digest = document.get("digest")
+    head = _head(digest, document.get("signature")).encode()
+    # Mostly it is as ``dump`` made it, and need not be written again to take its digest.
+    if encoded.startswith(head):
+        body = memoryview(encoded)[len(head) :]
+        if _agree(digest, _digest(body, b"{")):
+            return
+    if not _agree(digest, _digest(canonical(content).encode())):
         raise SnapshotError(
             "the content does not agree with its digest: it is damaged or was changed", "$.digest"
         )
@@ -193,9 +197,11 @@ def _agree(given: object, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
-def _digest(text: str) -> str:
-    content = f"{FORMAT}/{VERSION}\n{text}"
-    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+def _digest(content: bytes | memoryview, first: bytes = b"") -> str:
+    """The digest of content in UTF-8, after its ``first`` bytes if they are somewhere else."""
+    digest = hashlib.sha256(f"{FORMAT}/{VERSION}\n".encode() + first)
+    digest.update(content)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _signature(digest: str, key: Key) -> str:

@@ -18,13 +18,13 @@ from .._codec import (
     Malformed,
     Reader,
     check_packed,
-    kind_of,
     pack,
     read_packed,
     shown,
     under,
     unpack,
 )
+from .short import lengthen, listed, shorten
 
 __all__ = ["EventForm", "Form", "Loading", "NumbersForm", "Saving"]
 
@@ -55,6 +55,9 @@ class Loading:
     def renamed(self, name: str) -> str:
         """Find the name of today."""
         return self.renames.get(name, name)
+
+
+_NOT_ALIKE = "expected columns of the same length"
 
 
 def _cannot_tell(column: list[Any]) -> bool:
@@ -93,19 +96,31 @@ class Form:
         values: list[Any] = column
         return values
 
-    def check(self, column: Any, name: str) -> int:
-        """Check the column ``name``, and count its values.
+    def shorten(self, column: Any) -> Any:
+        """Write a column in short, where that can be."""
+        return column if self.holds_values else shorten(column)
+
+    def check(self, column: Any, name: str, count: int) -> Any:
+        """Check the column ``name``, which has ``count`` values or is in short.
+
+        Returns:
+            The column, not in short.
 
         Raises:
             Malformed: it is no column, or one of the values does not fit.
         """
-        if kind_of(column) is not list:
-            with under(name):
-                raise Malformed("expected a list with a value for each row")
+        with under(name):
+            values = listed(column) if self.holds_values else lengthen(column, count)
+        if len(values) != count:
+            raise Malformed(_NOT_ALIKE)
+        # What is in short fits if the first does: it repeats it, or counts on from it.
+        self._check_values(values if values is column else values[:1], name)
+        return values
+
+    def _check_values(self, column: list[Any], name: str) -> None:
         if not self.all_fit(column):
             for index, data in enumerate(self.values_of(column)):
                 self.check_value(data, name, index)
-        return len(column)
 
     def check_value(self, data: Any, name: str, index: int) -> None:
         """Check what the column ``name`` holds in one row.
@@ -195,9 +210,12 @@ class EventForm(Form):
     def values_of(self, column: Any) -> list[Any]:
         return list(unpack(column))
 
-    def check(self, column: Any, name: str) -> int:
+    def check(self, column: Any, name: str, count: int) -> Any:
         with under(name):
-            return check_packed(column)
+            events = check_packed(column)
+        if events != count:
+            raise Malformed(_NOT_ALIKE)
+        return column
 
     def write_column(self, values: list[Any], saving: Saving, labels: Iterable[str]) -> Any:
         return saving.codec.encode_events(values)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from .._codec import Malformed, escape_text, kind_of, unescape_text
 from .._events import Event, InputRequestEvent
 from .form import EventForm, Form, Loading, NumbersForm, Saving
+from .short import MOST
 
 __all__ = [
     "ANSWERS",
@@ -24,17 +25,15 @@ __all__ = [
     "is_event_data",
 ]
 
-_MOST = 2**53
-
 
 def _is_count(data: Any) -> bool:
-    return type(data) is int and 0 <= data <= _MOST
+    return type(data) is int and 0 <= data <= MOST
 
 
 def _all_counts(data: list[Any]) -> bool:
     if not data:
         return True
-    return {int}.issuperset(map(type, data)) and min(data) >= 0 and max(data) <= _MOST
+    return {int}.issuperset(map(type, data)) and min(data) >= 0 and max(data) <= MOST
 
 
 def _are_counts(data: Any) -> bool:
@@ -51,7 +50,7 @@ def _is_text(data: Any) -> bool:
 
 def _is_seconds(data: Any) -> bool:
     # NaN compares as false.
-    return type(data) is float and -_MOST <= data <= _MOST
+    return type(data) is float and -MOST <= data <= MOST
 
 
 def is_event_data(data: Any) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import attrs
@@ -43,13 +44,12 @@ class _Rows:
         values: list[Any] = self.columns[column][self.start : self.stop]
         return values
 
-    def numbers(self, column: str) -> Iterator[int]:
+    def numbers(self, column: str) -> Iterable[int]:
         """The numbers in a column of lists, where a number may stand for a list of one."""
-        for data in self[column]:
-            if type(data) is int:
-                yield data
-            else:
-                yield from data
+        values = self[column]
+        if {int}.issuperset(map(type, values)):
+            return values
+        return chain.from_iterable([each] if type(each) is int else each for each in values)
 
     def pairs(self, first: str, second: str) -> Iterator[tuple[Any, Any]]:
         """The values of two columns, side by side."""

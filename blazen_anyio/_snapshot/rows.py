@@ -41,6 +41,7 @@ class Table:
         row: their class.
         forms: of the columns, in their order.
         key: the columns that make the key of a row.
+        counting: a column that is always there in full, and so tells how many rows there are.
         values: reads all fields of a row.
         defaults: of the columns; ``NOTHING`` where there is none, or where it is always written.
         required: the columns that are always written.
@@ -51,6 +52,7 @@ class Table:
     row: type[Any]
     forms: dict[str, Form]
     key: tuple[str, ...]
+    counting: str
     values: Callable[[Any], tuple[Any, ...]]
     defaults: dict[str, Any]
     required: frozenset[str]
@@ -74,6 +76,7 @@ def _table(name: str, row: type[Any]) -> Table:
         row=row,
         forms=forms,
         key=KEYS[name],
+        counting=KEYS[name][0] if KEYS[name] else "workflow",
         values=operator.attrgetter(*forms),
         defaults=defaults,
         required=frozenset(column for column, value in defaults.items() if value is attrs.NOTHING),

@@ -32,6 +32,7 @@ from .columns import (
     count_of,
     read_tables,
     rows_of,
+    shorten_tables,
     steps_in,
     values_in,
     write_tables,
@@ -220,7 +221,7 @@ class Snapshot:
 
     @functools.cached_property
     def _text(self) -> str:
-        return canonical_in_pieces({**self._names(), **self._tables})
+        return canonical_in_pieces({**self._names(), **shorten_tables(self._tables)})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
