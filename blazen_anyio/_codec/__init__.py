@@ -14,7 +14,6 @@ from .._imports import imported_when_used
 from .registry import Registry
 
 if TYPE_CHECKING:
-    from .classes import make_objects
     from .codec import Codec, refusing_at
     from .faults import MAX_DEPTH, Malformed, kind_of, segment, shown, under
     from .packing import check_packed, pack, read_packed, unpack
@@ -35,7 +34,6 @@ __all__ = [
     "check_packed",
     "escape_text",
     "kind_of",
-    "make_objects",
     "pack",
     "read_packed",
     "refusing_at",
@@ -51,7 +49,6 @@ if not TYPE_CHECKING:  # pragma: no branch  # type checkers shall notice a name 
     __getattr__ = imported_when_used(
         __name__,
         {
-            "classes": ["make_objects"],
             "codec": ["Codec", "refusing_at"],
             "faults": ["MAX_DEPTH", "Malformed", "kind_of", "segment", "shown", "under"],
             "packing": ["check_packed", "pack", "read_packed", "unpack"],

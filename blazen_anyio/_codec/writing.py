@@ -32,7 +32,7 @@ def canonical(data: Any, *, sort_keys: bool = False) -> str:
     return _SORTED.encode(data) if sort_keys else _PLAIN.encode(data)
 
 
-def canonical_in_pieces(data: Any, levels: int = 7) -> str:
+def canonical_in_pieces(data: Any, levels: int = 7) -> Iterator[str]:
     """Write plain data as ``canonical`` does, in pieces of a few milliseconds each.
 
     The encoder keeps the interpreter to itself until it is done. In a worker thread, this gives the
@@ -41,18 +41,17 @@ def canonical_in_pieces(data: Any, levels: int = 7) -> str:
     Args:
         data: plain data.
         levels: how far down to look for what is long.
+
+    Yields:
+        The pieces. The brackets of what is looked into are pieces of their own.
     """
-    return "".join(_pieces(data, levels))
-
-
-def _pieces(data: Any, levels: int) -> Iterator[str]:
     kind = kind_of(data)
     before = ""
     if kind is dict and levels:
         yield "{"
         for name, part in data.items():
             yield f"{before}{canonical(name)}:"
-            yield from _pieces(part, levels - 1)
+            yield from canonical_in_pieces(part, levels - 1)
             before = ","
         yield "}"
     elif kind is list and len(data) > _PIECE:
@@ -65,7 +64,7 @@ def _pieces(data: Any, levels: int) -> Iterator[str]:
         yield "["
         for part in data:
             yield before
-            yield from _pieces(part, levels - 1)
+            yield from canonical_in_pieces(part, levels - 1)
             before = ","
         yield "]"
     else:

@@ -46,10 +46,11 @@ from .live import Child, Delivery
 from .outcome import Order, Outcome, Show
 from .plan import Plan
 from .records import Delta
+from .restoring import load
 from .routing import ROUTER, Routing
 from .scopes import Scopes, is_dead
 from .sheets import Sheets
-from .tables import dump, load
+from .tables import dump
 
 __all__ = ["Machine"]
 
@@ -142,8 +143,7 @@ class Machine:
             if is_dead(delivery.scope) or (opened is not None and opened.closing):
                 self._scopes.discard(delivery)  # it was being cancelled
             elif self._ledger.ending is None and delivery.phase == "ready":
-                if abandoned or delivery.begun:
-                    self.handling.redeliver(delivery, abandoned, now)
+                self.handling.redeliver(delivery, abandoned, now)
         self._life.commit(now)
 
     def snapshot(self, now: float) -> Sheets:

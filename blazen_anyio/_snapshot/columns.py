@@ -158,9 +158,11 @@ def _check_row(table: Table, row: Any, shapes: set[tuple[str, ...]]) -> None:
 
 
 def rows_of(name: str, columns: Columns) -> list[dict[str, Any]]:
-    """Put columns that have been checked into rows, as a store has them."""
-    table = TABLES[name]
-    values = [table.forms[column].values_of(data) for column, data in columns.items()]
+    """Put columns that have been checked, and may be in short, into rows, as a store has them."""
+    table, count = TABLES[name], count_of(name, columns)
+    forms = [table.forms[column] for column in columns]
+    full = [form.in_full(data, count) for form, data in zip(forms, columns.values(), strict=True)]
+    values = [form.values_of(data) for form, data in zip(forms, full, strict=True)]
     defaults = [table.defaults[column] for column in columns]
     return [
         {

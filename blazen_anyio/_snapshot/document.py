@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .._codec import MAX_DEPTH, canonical, kind_of, shown
@@ -34,16 +35,20 @@ MAX_NESTING = 3 * MAX_DEPTH + 3 * MAX_CHILDREN + 10
 _HEADER = ("format", "version", "digest", "signature")
 
 
-def dump(text: str, key: Key | None) -> str:
+def dump(pieces: Sequence[str], key: Key | None) -> str:
     """Wrap the canonical text of the content, which is a JSON object that is not empty.
+
+    Args:
+        pieces: of the text; the first is the bracket that opens it.
+        key: to sign it with.
 
     Raises:
         SnapshotError: it is too long to be read again.
         ValueError: the key is empty.
     """
-    digest = _digest(text.encode())
+    digest = _digest(piece.encode() for piece in pieces)
     signature = None if key is None else _signature(digest, key)
-    document = text.replace("{", _head(digest, signature), 1)
+    document = "".join((_head(digest, signature), *pieces[1:]))
     _check_size(document)
     return document
 
@@ -167,9 +172,9 @@ def _check_digest(document: dict[str, Any], content: dict[str, Any], encoded: by
     # Mostly it is as ``dump`` made it, and need not be written again to take its digest.
     if encoded.startswith(head):
         body = memoryview(encoded)[len(head) :]
-        if _agree(digest, _digest(body, b"{")):
+        if _agree(digest, _digest((b"{", body))):
             return
-    if not _agree(digest, _digest(canonical(content).encode())):
+    if not _agree(digest, _digest((canonical(content).encode(),))):
         raise SnapshotError(
             "the content does not agree with its digest: it is damaged or was changed", "$.digest"
         )
@@ -197,10 +202,11 @@ def _agree(given: object, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
-def _digest(content: bytes | memoryview, first: bytes = b"") -> str:
-    """The digest of content in UTF-8, after its ``first`` bytes if they are somewhere else."""
-    digest = hashlib.sha256(f"{FORMAT}/{VERSION}\n".encode() + first)
-    digest.update(content)
+def _digest(content: Iterable[bytes | memoryview]) -> str:
+    """The digest of content in UTF-8, in as many pieces as it comes."""
+    digest = hashlib.sha256(f"{FORMAT}/{VERSION}\n".encode())
+    for piece in content:
+        digest.update(piece)
     return f"sha256:{digest.hexdigest()}"
 
 

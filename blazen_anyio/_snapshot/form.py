@@ -24,6 +24,7 @@ from .._codec import (
     under,
     unpack,
 )
+from .._machine.sheets import are_numbers
 from .short import lengthen, listed, shorten
 
 __all__ = ["EventForm", "Form", "Loading", "NumbersForm", "Saving"]
@@ -100,6 +101,14 @@ class Form:
         """Write a column in short, where that can be."""
         return column if self.holds_values else shorten(column)
 
+    def in_full(self, column: Any, count: int) -> Any:
+        """Write out a column that may be in short.
+
+        Raises:
+            Malformed: it is no column.
+        """
+        return listed(column) if self.holds_values else lengthen(column, count)
+
     def check(self, column: Any, name: str, count: int) -> Any:
         """Check the column ``name``, which has ``count`` values or is in short.
 
@@ -110,7 +119,7 @@ class Form:
             Malformed: it is no column, or one of the values does not fit.
         """
         with under(name):
-            values = listed(column) if self.holds_values else lengthen(column, count)
+            values = self.in_full(column, count)
         if len(values) != count:
             raise Malformed(_NOT_ALIKE)
         # What is in short fits if the first does: it repeats it, or counts on from it.
@@ -175,7 +184,7 @@ class Form:
 
 
 class NumbersForm(Form):
-    """Lists of numbers. In a column, the number itself may stand for a list of one.
+    """Lists of numbers. In a column, as in a sheet, the number may stand for a list of one.
 
     A list per delivery would be most of what the garbage collector sees of a large document.
     """
@@ -187,13 +196,15 @@ class NumbersForm(Form):
         return [[data] if type(data) is int else data for data in column]
 
     def write_column(self, values: list[Any], saving: Saving, labels: Iterable[str]) -> Any:
+        if are_numbers(values):
+            return values
         if _are_single(values):
             return list(chain.from_iterable(values))
         return super().write_column(values, saving, labels)
 
     def read_at_once(self, column: Any, loading: Loading) -> list[Any]:
-        if {int}.issuperset(map(type, column)):
-            return list(zip(column, strict=True))
+        if are_numbers(column):
+            return list(column)
         return super().read_at_once(self.values_of(column), loading)
 
 
@@ -209,6 +220,9 @@ class EventForm(Form):
 
     def values_of(self, column: Any) -> list[Any]:
         return list(unpack(column))
+
+    def in_full(self, column: Any, count: int) -> Any:
+        return column
 
     def check(self, column: Any, name: str, count: int) -> Any:
         with under(name):

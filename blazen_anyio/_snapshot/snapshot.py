@@ -151,7 +151,7 @@ class Snapshot:
             SnapshotError: the document would be longer than ``from_json`` takes.
             ValueError: the key is empty.
         """
-        return dump(self._text, key)
+        return dump(self._pieces, key)
 
     def to_bytes(self, key: Key | None = None) -> bytes:
         """Write the snapshot as JSON in UTF-8; see ``to_json``.
@@ -220,16 +220,17 @@ class Snapshot:
         raise _misfit(unknown | _unknown_types(self._tables, loading))
 
     @functools.cached_property
-    def _text(self) -> str:
-        return canonical_in_pieces({**self._names(), **shorten_tables(self._tables)})
+    def _pieces(self) -> tuple[str, ...]:
+        data = {**self._names(), **shorten_tables(self._tables)}
+        return tuple(canonical_in_pieces(data))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Snapshot):
             return NotImplemented
-        return self._text == other._text
+        return self._pieces == other._pieces
 
     def __hash__(self) -> int:
-        return hash(self._text)
+        return hash(self._pieces)
 
     def __repr__(self) -> str:
         counts = ", ".join(
