@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import random
 from typing import Any, Literal
@@ -48,6 +49,23 @@ class Strict(Event):
 class Unset(Event):
     name: str
     later: int = attrs.field(init=False)
+
+
+class Caching(Event):
+    name: str
+    later: int = attrs.field(init=False)
+
+    @functools.cached_property
+    def loud(self) -> str:
+        return self.name.upper()
+
+
+class WithSlot:
+    __slots__ = ("extra",)
+
+
+class Slotted(WithSlot, Event):
+    name: str
 
 
 class Twin(Event, event_type="app.Twin"):
@@ -118,6 +136,16 @@ class TestWriting:
             {"name": ["a"]},
             {"name": ["b"], "later": [1]},
         ]
+
+    def test_leaves_out_what_is_cached_even_if_a_field_is_not_set(self) -> None:
+        event = Caching("a")
+        assert event.loud == "A"
+        (shape,) = CODEC.encode_events([event, event])["shapes"]
+        assert shape["fields"] == {"name": ["a", "a"]}
+
+    def test_of_a_class_whose_bases_have_slots_is_the_same_as_one_by_one(self) -> None:
+        given: list[Event] = [Slotted("a"), Slotted("b")]
+        assert CODEC.encode_events(given) == one_by_one(given)
 
     def test_of_two_classes_with_one_name_is_one_shape(self) -> None:
         assert pack_events([Twin(1), OtherTwin(2)], CODEC._registry) is None
