@@ -217,6 +217,7 @@ class _Loader:
             if isinstance(delivery, Restored):
                 delivery.scope.members[delivery] = None
                 ledger.active += len(delivery)
+                ledger.dispatch.expect(delivery)
                 ledger.dispatch.add_items(delivery)
             elif delivery.due is None:
                 ledger.active += 1

@@ -80,8 +80,11 @@ class Lane:
         assert self.task is not None, "a lane that runs a step has been started"
         self.task.cancel()
 
-    async def run(self) -> None:
-        """Run invocations until there is none, the lane is not spotless, or its turn is over."""
+    async def run(self) -> None:  # noqa: C901
+        """Run invocations until there is none, the lane is not spotless, or its turn is over.
+
+        In one piece, since a coroutine for a part of it would cost every step one more.
+        """
         runner = self._runner
         while runner.giving_way:
             # No lane is suspended in a step: that one goes on, and this stays the spare.
@@ -109,11 +112,16 @@ class Lane:
                 break
             if (runner.spare is None and machine.has_backlog()) or scribe is not None:
                 runner.want_others()
+            runner.latest = self
             now = await self.attempt(delivery)
             if alone or not self._is_spotless(delivery):
                 await self._wash()
                 break
             hops += 1
+            if runner.latest is not self:
+                # Another has begun meanwhile: the step was suspended, the loop has had its turn.
+                turn, hops = now, 0
+                runner.history.trim()
             if hops >= _HOPS_PER_TURN or now - turn > _SECONDS_PER_TURN:
                 runner.giving_way += 1
                 try:

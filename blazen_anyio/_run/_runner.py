@@ -72,6 +72,7 @@ class Runner:
         history: the run's facts.
         stopping: the run's scope is cancelled; no lane is reused any more.
         spare: the lane that is scheduled and has not begun, if any.
+        latest: the lane that was the last to begin an attempt.
         parked: the lane that waits for the store, if any.
         giving_way: how many lanes have given the event loop its turn and will go on.
         conductor: decides in which order attempts go on, in a simulation.
@@ -107,6 +108,7 @@ class Runner:
         "giving_way",
         "history",
         "hosts",
+        "latest",
         "machine",
         "options",
         "parent",
@@ -178,6 +180,7 @@ class Runner:
         self._awaited: anyio.Event | None = None
         self.stopping = False
         self.giving_way = 0
+        self.latest: Lane | None = None
         self.suspend_asked = self.cancel_asked = False
         self._context_vars: ContextVars = copy_context()
         self._group: TaskGroup | None = None

@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from blazen_anyio import (
     Context,
@@ -147,6 +148,26 @@ async def test_a_history_can_be_bounded() -> None:
     assert run.history.dropped > 250
     assert run.history[-1].kind == "run_completed"
     assert run.history[0].sequence == run.history.dropped
+
+
+async def test_a_bounded_history_stays_so_where_lanes_take_turns() -> None:
+    """Each step is suspended while another begins, so that no lane uses up its turn."""
+    most = 0
+
+    @step
+    async def begin(ev: StartEvent) -> tuple[Work, Work]:
+        return Work(0), Work(0)
+
+    @step
+    async def hop(ev: Work) -> Work | StopEvent:
+        nonlocal most
+        await checkpoint()
+        most = max(most, len(run.history._facts))
+        return Work(ev.n + 1) if ev.n < 3000 else StopEvent()
+
+    async with Workflow("w", [begin, hop], history=10).start() as run:
+        await run.result()
+    assert most < 2100
 
 
 async def test_a_history_can_be_switched_off() -> None:

@@ -24,8 +24,8 @@ LIMITED = make_plan(
 class Side:
     """A machine, driven by the names of its steps; what was told and handed out is kept."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.machine = Machine(plan, "run", journaled=True)
+    def __init__(self, plan: Plan, *, journaled: bool = True) -> None:
+        self.machine = Machine(plan, "run", journaled=journaled)
         self.tables = Tables()
         self.facts: list[RawFact] = []
         self.machine.tell(self.facts.append)
