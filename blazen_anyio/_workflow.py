@@ -237,7 +237,10 @@ class Workflow(Generic[R]):
         runner = await self._begin(checked_run_id(run_id), first, stored, given)
         runner.machine.close(runner.clock())
         await runner.drive()
-        return cast("R", outcome_of(runner))
+        try:
+            return cast("R", outcome_of(runner))
+        finally:
+            runner.dissolve()
 
     def run_sync(
         self,

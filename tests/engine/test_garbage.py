@@ -1,0 +1,55 @@
+"""A run that is over is freed at once; nothing of it waits for the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator, Iterator
+
+import anyio.lowlevel
+import pytest
+
+from blazen_anyio import Context, StartEvent, StopEvent, Workflow, step
+
+from .kit import Done, Work
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@step
+async def split(event: StartEvent, ctx: Context) -> list[Work]:
+    ctx.state["split"] = True
+    return [Work(n) for n in range(3)]
+
+
+@step
+async def spread(event: StartEvent) -> AsyncIterator[Work]:
+    for n in range(3):
+        yield Work(n)
+
+
+@step
+async def work(event: Work) -> Done:
+    await anyio.lowlevel.checkpoint()
+    return Done(event.n)
+
+
+@step
+async def gather(events: list[Done]) -> StopEvent:
+    return StopEvent(result=len(events))
+
+
+@pytest.mark.parametrize("first", [split, spread])
+async def test_a_run_leaves_nothing_to_collect(first: object, no_collector: None) -> None:
+    workflow = Workflow("w", [first, work, gather])  # type: ignore[list-item]
+    assert await workflow.run() == 3  # what is made once
+    gc.collect()
+    assert await workflow.run() == 3
+    assert gc.collect() == 0
