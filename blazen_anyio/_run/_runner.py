@@ -238,6 +238,7 @@ class Runner:
         Its hundred objects are then freed at once, and not left to the garbage collector.
         """
         self._ended_lanes.clear()
+        self.scribe = None
         del self.attempts, self.waiting, self.requests, self.children, self.runtime, self.broadcast
         del self.latest
 

@@ -9,6 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from blazen_anyio import Context, StartEvent, StopEvent, Workflow, step
+from blazen_anyio.stores import MemoryStore
 
 from .kit import Done, Work
 
@@ -47,9 +48,14 @@ async def gather(events: list[Done]) -> StopEvent:
 
 
 @pytest.mark.parametrize("first", [split, spread])
-async def test_a_run_leaves_nothing_to_collect(first: object, no_collector: None) -> None:
-    workflow = Workflow("w", [first, work, gather])  # type: ignore[list-item]
-    assert await workflow.run() == 3  # what is made once
-    gc.collect()
-    assert await workflow.run() == 3
-    assert gc.collect() == 0
+@pytest.mark.parametrize("is_stored", [False, True])
+async def test_a_run_leaves_nothing_to_collect(
+    first: object, is_stored: bool, no_collector: None
+) -> None:
+    workflow = Workflow("garbage", [first, work, gather])  # type: ignore[list-item]
+    async with MemoryStore() as store:
+        given = store if is_stored else None
+        assert await workflow.run(store=given) == 3  # what is made once
+        gc.collect()
+        assert await workflow.run(store=given) == 3
+        assert gc.collect() == 0
