@@ -7,7 +7,6 @@ from .outcome import Cancel, Offer, Order, Outcome, Outputs, Show, emitted
 from .plan import Mode, Plan, Route, StepPlan
 from .records import ROOT, Delta, Tables
 from .sheets import Sheet, Sheets, in_rows, in_sheets
-from .tables import unknown_steps
 
 __all__ = [
     "ROOT",
@@ -38,5 +37,4 @@ __all__ = [
     "emitted",
     "in_rows",
     "in_sheets",
-    "unknown_steps",
 ]

@@ -12,7 +12,6 @@ from typing import Any
 from .items import Items
 from .ledger import Ledger
 from .live import Delivery, Record, Request, Scope
-from .plan import Plan
 from .records import (
     ChildRow,
     EffectRow,
@@ -22,10 +21,9 @@ from .records import (
     RunRow,
     ScopeRow,
 )
-from .routing import ROUTER
 from .sheets import Sheet, Sheets, sheet_of
 
-__all__ = ["dump", "unknown_steps"]
+__all__ = ["dump"]
 
 
 def dump(ledger: Ledger) -> Sheets:
@@ -130,14 +128,3 @@ def _ids_of(records: list[tuple[Record, ...]]) -> list[Any]:
         return ids
     rest = iter(ids)
     return [tuple(islice(rest, len(each))) for each in records]
-
-
-def unknown_steps(plan: Plan, sheets: Sheets) -> list[str]:
-    """The names of steps that the sheets need and the plan does not have."""
-    known = {ROUTER.name, *(step.name for step in plan.steps)}
-    used = {
-        *sheets["deliveries"]["step"],
-        *sheets["scopes"]["opener"],
-        *sheets["joins"]["step"],
-    }
-    return sorted(used - known)

@@ -60,11 +60,10 @@ _UNSEEN: tuple[Event | None, Any] = (None, None)
 
 @attrs.frozen(eq=False, repr=False)
 class _Committed:
-    """What a machine has committed and nobody has written down; ``number`` counts all of them."""
+    """What a machine has committed and nobody has written down."""
 
     runner: Runner
     delta: Delta
-    number: int
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -149,7 +148,7 @@ class Scribe:
             delta = deltas.popleft()
             if delta.stop is not None and runner.parent is None:
                 self._completed_by = self._taken
-            self._committed.append(_Committed(runner, delta, self._taken))
+            self._committed.append(_Committed(runner, delta))
         self._write_down()
         # What was written in advance is known by the id of an object, which may be gone by now.
         self._saving(runner).prepared.clear()

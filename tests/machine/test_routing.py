@@ -13,7 +13,7 @@ from blazen_anyio._events import (
     StopEvent,
 )
 from blazen_anyio._exceptions import NoHandlerError
-from blazen_anyio._machine import Mode, in_sheets, unknown_steps
+from blazen_anyio._machine import Mode
 
 from .driver import FAN, Boom, Done, Driver, Go, Note, Other, Work, gather, make_plan, step
 
@@ -184,20 +184,6 @@ def test_a_delayed_event_that_a_changed_workflow_accepts_no_longer_stays_in_the_
     last = again.restored(driver.plan)
     last.advance(0)
     assert last.take_all() == ["note"]
-
-
-def test_the_tables_tell_which_steps_a_plan_lacks() -> None:
-    plan = make_plan(
-        step("split", Go, gathers=["join"]),
-        step("work", Work),
-        step("pair", Done, Other, mode=Mode.PAIR),
-        gather("join", Done),
-    )
-    driver = Driver(plan).start()
-    driver.succeed("split", [Work(1), Work(2), Done(3)], sends=[(Work(5), 1.0)])
-    other = make_plan(step("else", Go))
-    assert unknown_steps(other, in_sheets(driver.snapshot())) == ["join", "pair", "split", "work"]
-    assert unknown_steps(plan, in_sheets(driver.snapshot())) == []
 
 
 def test_a_step_is_found_by_its_name() -> None:
