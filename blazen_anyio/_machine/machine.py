@@ -36,6 +36,7 @@ from .._exceptions import (
     WorkflowTimeoutError,
 )
 from .dispatch import StepState
+from .dumping import dump
 from .early import Early
 from .facts import Sink, both
 from .handling import Handling
@@ -50,7 +51,6 @@ from .restoring import load
 from .routing import ROUTER, Routing
 from .scopes import Scopes, is_dead
 from .sheets import Sheets
-from .tables import dump
 
 __all__ = ["Machine"]
 
