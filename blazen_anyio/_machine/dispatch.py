@@ -4,8 +4,8 @@ One queue holds the deliveries in the order of their commits. A delivery whose s
 that step's own queue, so that it never blocks another step; when the step frees a slot, its oldest
 goes ahead of everything that has not been looked at yet (a small heap, oldest first). Each delivery
 is looked at twice at most, which keeps dispatch linear. Work is conserved: :meth:`Dispatch.take`
-returns ``None`` only if nothing may run now. The items of a fan-out are one entry, which stays in
-its place until each of them was the next.
+returns ``None`` only if nothing may run now. Items, of a fan-out or restored, are one entry, which
+stays in its place until each of them was the next.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Dispatch:
         self._ready.append(delivery)
 
     def expect(self, items: Items) -> None:
-        """Count the items of a fan-out as pending, before they are queued."""
+        """Count items as pending, before they are queued."""
         self.steps[items.step.index].pending += len(items)
 
     def add_items(self, items: Items) -> None:

@@ -207,7 +207,7 @@ class Ledger:
             self.gate.under_way.deliveries.append((items, items.order))
 
     def drop(self, items: Items) -> None:
-        """Items of a fan-out count no more."""
+        """What is left of items counts no more."""
         if self.on_drop is not None:
             for delivery in items:
                 self.on_drop(delivery)

@@ -1,22 +1,21 @@
 """Restored: what of a restored queue nobody has looked at yet.
 
 Most of a large snapshot are events on their way to one step that nothing else in the run knows of.
-Like the items of a fan-out they become a record and a delivery when they are next; until then they
-are lines of the sheets that were read. So a run goes on as soon as its snapshot is read, however
-much is queued in it. In a run that somebody stores they are made at once: each is a row.
+Like an item of a fan-out, each becomes a record and a delivery when it is next; until then it is a
+line of the sheets that were read. So a run goes on as soon as its snapshot is read, however much is
+queued in it. In a run that somebody stores they are made at once: each is a row.
 """
 
 from __future__ import annotations
 
 import operator
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, groupby, repeat
 
 import attrs
 
 from .._events import Event
-from .items import Items
 from .live import Delivery, Record, Scope
 from .plan import StepPlan
 from .sheets import Sheet, Sheets, are_numbers, flat
@@ -81,42 +80,28 @@ class Lines:
         )
 
 
-class Restored(Items):
-    """Deliveries to one step, in one scope and next to each other in the queue.
+class Restored:
+    """Makes deliveries to one step, in one scope and next to each other in the queue.
 
     Args:
         step: who handles them.
-        scope: the scope that they belong to.
-        events: what each of them handles.
         numbers: of their lines, in the order of the queue.
         lines: where the lines are.
     """
 
-    __slots__ = ("_lines", "_numbers")
+    __slots__ = ("_lines", "_numbers", "_step")
 
-    def __init__(
-        self,
-        step: StepPlan,
-        scope: Scope,
-        events: Iterable[Event],
-        numbers: Sequence[int],
-        lines: Lines,
-    ) -> None:
-        self.step = step
-        self.scope = scope
-        self.phase = "items"
-        self._events = deque(events)
-        self._made = 0
+    def __init__(self, step: StepPlan, numbers: Sequence[int], lines: Lines) -> None:
+        self._step = step
         self._numbers = numbers
         self._lines = lines
 
-    @property
-    def order(self) -> int:
-        order: int = self._lines.deliveries["order"][self._numbers[self._made]]
+    def order(self, before: int) -> int:
+        order: int = self._lines.deliveries["order"][self._numbers[before]]
         return order
 
-    def _make(self, event: Event, ahead: int) -> Delivery:
-        return self._lines.make(self._numbers[ahead], event, self.step)
+    def make(self, event: Event, before: int) -> Delivery:
+        return self._lines.make(self._numbers[before], event, self._step)
 
 
 def _events_of(deliveries: Sheet) -> list[int]:

@@ -12,6 +12,7 @@ from itertools import chain, compress, islice
 from operator import attrgetter
 from typing import Any
 
+from .items import Items
 from .ledger import Ledger
 from .live import Child, Children, Delivery, Effect, Record, Request, Scope
 from .plan import StepPlan
@@ -39,7 +40,7 @@ class _Loader:
         self._all_scopes = self._scopes
         self._records: dict[int, Record] = {}
         self._deliveries: dict[int, Delivery] = {}
-        self._restored: list[Restored] = []
+        self._items: list[Items] = []
 
     def load(self) -> None:
         ledger, state = self._ledger, self._sheets["state"]
@@ -96,7 +97,8 @@ class _Loader:
             if not is_dead(scope):
                 step = self._step(deliveries["step"][first])
                 taken = map(events["event"].__getitem__, lines.places_of(numbers))
-                self._restored.append(Restored(step, scope, taken, numbers, lines))
+                maker = Restored(step, numbers, lines)
+                self._items.append(Items(step, scope, taken, maker))
                 aside += numbers
         if aside:
             self._sheets = {
@@ -154,6 +156,14 @@ class _Loader:
             return zip(records, strict=True)
         return [tuple(islice(records, len(ids))) for ids in events]
 
+    def _hold_scopes(self) -> None:
+        for row in rows_in(self._sheets, "scopes"):
+            if row.held:
+                scope, delivery = self._scopes[row.id], self._deliveries[row.held]
+                scope.held_by = delivery
+                scope.members[delivery] = None
+                delivery.opened = scope
+
     def _load_effects(self) -> None:
         for row in self._rows("effects", "delivery", "number"):
             effect = Effect(row.delivery, row.number, row.kind, row.digest)
@@ -165,14 +175,6 @@ class _Loader:
             delivery = self._deliveries[row.delivery]
             delivery.effects = delivery.effects or []
             delivery.effects.append(effect)
-
-    def _hold_scopes(self) -> None:
-        for row in rows_in(self._sheets, "scopes"):
-            if row.held:
-                scope, delivery = self._scopes[row.id], self._deliveries[row.held]
-                scope.held_by = delivery
-                scope.members[delivery] = None
-                delivery.opened = scope
 
     def _load_memos(self) -> None:
         for row in rows_in(self._sheets, "memos"):
@@ -212,20 +214,20 @@ class _Loader:
 
     def _queue(self) -> None:
         ledger = self._ledger
-        queue: list[Delivery | Restored] = [*self._deliveries.values(), *self._restored]
-        for delivery in sorted(queue, key=attrgetter("order")):
-            if isinstance(delivery, Restored):
-                delivery.scope.members[delivery] = None
-                ledger.active += len(delivery)
-                ledger.dispatch.expect(delivery)
-                ledger.dispatch.add_items(delivery)
-            elif delivery.due is None:
+        queue: list[Delivery | Items] = [*self._deliveries.values(), *self._items]
+        for queued in sorted(queue, key=attrgetter("order")):
+            if isinstance(queued, Items):
+                queued.scope.members[queued] = None
+                ledger.active += len(queued)
+                ledger.dispatch.expect(queued)
+                ledger.dispatch.add_items(queued)
+            elif queued.due is None:
                 ledger.active += 1
-                ledger.dispatch.add(delivery)
+                ledger.dispatch.add(queued)
             else:
                 ledger.delayed += 1
-                delivery.phase = "delayed"
-                delivery.timer = ledger.timers.set(delivery.due, "delay", delivery)
+                queued.phase = "delayed"
+                queued.timer = ledger.timers.set(queued.due, "delay", queued)
 
 
 def _closed_scope(id: int) -> Scope:

@@ -16,7 +16,7 @@ import attrs
 
 from .._events import DynamicEvent, Event, InputRequestEvent, InputResponseEvent, StepFailed
 from .._exceptions import UnknownRequestError
-from .items import Items
+from .items import FanOut, Items
 from .ledger import Ledger
 from .live import Delivery, Record, Request, Scope
 from .outcome import Offer, Outcome
@@ -207,7 +207,8 @@ class Routing:
             return False
         if ledger.publish is not None:
             ledger.note_routed(event, first.cause, times=len(events))
-        ledger.queue(Items(step, events, first, branches=branches))
+        maker = FanOut(step, first, branches=branches)
+        ledger.queue(Items(step, first.scope, events, maker))
         return True
 
     def _route(self, record: Record, route: Route) -> None:
