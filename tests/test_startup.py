@@ -38,6 +38,8 @@ NOT_NEEDED = [
     "blazen_anyio._durable",
     "blazen_anyio._observer",
     "blazen_anyio._report",
+    "blazen_anyio._run._drafting",
+    "blazen_anyio._run._lease",
     "blazen_anyio._run._recovery",
     "blazen_anyio._run._scribe",
     "blazen_anyio._run._shelf",

@@ -96,7 +96,7 @@ class Attempts:
         """
         events = check_returned(name, returned)
         if self._runner.scribe is not None:
-            await self._runner.scribe.look_through(self._runner, events)
+            await self._runner.scribe.drafting.look_through(self._runner, events)
         return events
 
     def settle(self, context: Context | None, returned: Any) -> Outputs | None:

@@ -486,7 +486,7 @@ class Runner:
             StateValueError: one can't.
         """
         if self.scribe is not None:
-            self.scribe.check(self, events)
+            self.scribe.drafting.check(self, events)
 
     def shelve(self, record: Child) -> None:
         """Take the place of a child run among the rows of the run around it."""

@@ -7,7 +7,8 @@ lane that has nothing else to do. With durability ``"sync"`` the machine's gate 
 effects of a commit back until then; with ``"async"`` they are not waited for before the end.
 
 What comes in large numbers, the items of a fan-out, is written down by whoever stores it, a few at
-a time, so that the event loop is not held meanwhile; what is committed after it waits for its turn.
+a time, so that the event loop is not held meanwhile; what is committed after it waits for its turn,
+and is written down then. How it is written down is the business of ``_drafting``.
 
 Whoever stores is shielded: what was committed is stored even if the run is being cancelled. If the
 store fails, the run fails with its error and nothing more is stored; what was stored can be
@@ -17,24 +18,21 @@ resumed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import anyio
 import attrs
 from anyio.lowlevel import cancel_shielded_checkpoint
 
-from .._codec import canonical
-from .._events import Event, StopEvent
 from .._exceptions import RunLostError, StateValueError, StoreError
-from .._machine import Delta, Outcome, RawFact, in_rows
-from .._machine.records import ChildRow, Key, TableName
-from .._snapshot import Saving, write_row
-from .._store import RESULT, Commit, HistoryFact, Store
+from .._machine import Delta, RawFact
+from .._store import Commit, HistoryFact, Store
 from ._book import Book, Change
+from ._drafting import Drafting
 from ._failures import is_fatal
 from ._groups import leave_group
+from ._lease import Lease
 from ._shelf import Shelf
 
 if TYPE_CHECKING:
@@ -45,17 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Scribe"]
 
-_RENEWALS_PER_LEASE = 3
-
 _MOST_QUEUED = 1000
 """How many commits may be queued, behind those that are being stored, before dispatch waits."""
-
-
-_ROWS_PER_TURN = 100
-"""How many rows are written down before the event loop has its turn."""
-
-
-_UNSEEN: tuple[Event | None, Any] = (None, None)
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -77,11 +66,12 @@ class _Written:
 
 @attrs.frozen(eq=False, repr=False)
 class _Large:
-    """A change with many rows that are still to be written down."""
+    """A change with many rows that are still to be written down, part by part."""
 
-    committed: _Committed
+    runner: Runner
+    sequence: int
     change: Change
-    saving: Saving
+    parts: Iterator[None]
 
 
 class Scribe:
@@ -95,6 +85,7 @@ class Scribe:
         rewrites: what the store holds is to be replaced by the run as it was restored.
 
     Attributes:
+        drafting: makes changes of the store of what the machines commit.
         gated: whether the machines wait for their commits.
         abandoned, rewrites: see above.
         root: the outermost run.
@@ -111,13 +102,13 @@ class Scribe:
     ) -> None:
         self._store = store
         self._book = book
+        self.drafting = Drafting(book, hides=store.seal.cipher is not None)
         self.gated = durability == "sync"
         self.abandoned = abandoned
         self.rewrites = rewrites
         self.root: Runner | None = None
         self._committed: deque[_Committed] = deque()
         self._large: _Large | None = None
-        self._looked_through: dict[int, tuple[Event | None, Any]] = {}
         self._queue: deque[_Written] = deque()
         self._facts: list[HistoryFact] = []
         self._taken = 0
@@ -128,10 +119,9 @@ class Scribe:
         self._stirred = anyio.Event()
         self._writing = False
         self._flushing: list[anyio.Event] = []
-        self._missed = 0
         self._deferring = False
         self._group: TaskGroup | None = None
-        self._lease_scope = anyio.CancelScope(shield=True)
+        self._lease = Lease(store, book, self._fail)
 
     @property
     def shelf(self) -> Shelf:
@@ -150,8 +140,7 @@ class Scribe:
                 self._completed_by = self._taken
             self._committed.append(_Committed(runner, delta))
         self._write_down()
-        # What was written in advance is known by the id of an object, which may be gone by now.
-        self._saving(runner).prepared.clear()
+        self.drafting.forget_checked(runner)
 
     def _write_down(self) -> None:
         """Write down what was committed, in order, as far as it takes no time."""
@@ -169,28 +158,22 @@ class Scribe:
         if self.keeps_log:
             for fact in delta.facts:
                 self.note(runner, fact)
-        saving = self._saving(runner)
-        change = self._change(runner, delta, saving)
+        change = self.drafting.change(runner, delta)
         if delta.items and delta.stop is None:
-            saving = attrs.evolve(saving, prepared=dict(saving.prepared))
-            self._large = _Large(committed, change, saving)
+            parts = self.drafting.items(runner, delta, change)
+            self._large = _Large(runner, delta.sequence, change, parts)
             self.stir()
         else:
             self._put(change, runner, delta.sequence)
 
     async def _write_down_large(self, large: _Large) -> None:
         """Write down many rows, and what was committed meanwhile."""
-        runner, delta = large.committed.runner, large.committed.delta
-        rows = chain.from_iterable(items.rows() for items in delta.items)
-        for number, (table, key, row) in enumerate(rows, 1):
-            text = canonical(write_row(table, row, large.saving))
-            self._book.put(large.change, runner.shelf.key(table, key), text)
-            if not number % _ROWS_PER_TURN:
-                await cancel_shielded_checkpoint()
+        for _ in large.parts:
+            await cancel_shielded_checkpoint()
             if self._large is not large:
                 return  # the store has failed meanwhile
         self._large = None
-        self._put(large.change, runner, delta.sequence)
+        self._put(large.change, large.runner, large.sequence)
         self._write_down()
 
     @property
@@ -206,119 +189,14 @@ class Scribe:
         if not self._deferring:
             self._stirred.set()
 
-    def _change(self, runner: Runner, delta: Delta, saving: Saving) -> Change:
-        change = Change(runner.shelf)
-        if delta.stop is not None and runner.parent is None:
-            self._book.completed, self._book.run = True, {}
-            change.status, change.clears = "completed", True
-            change.puts[RESULT] = canonical(runner.codec.encode_event(delta.stop))
-            return change
-        if delta.stop is not None:
-            return self._ended_child(runner, delta.stop)
-        for table, key in delta.removes:
-            change.removes.append(runner.shelf.key(table, key))
-            if table == "children":
-                change.removes += self._forget_child(runner, key)
-        for table, key, row in delta.puts:
-            self._put_row(change, runner, table, key, row, saving)
-        if self._book.reopens:
-            self._book.reopens = False
-            change.status = "running"
-        return change
-
-    def _ended_child(self, runner: Runner, stop: StopEvent) -> Change:
-        """A child run has completed: its result takes the place of its rows in the same commit.
-
-        Otherwise a crash before the run around it has taken the result would leave a child run with
-        nothing to do.
-        """
-        parent, record = runner.parent, runner.record
-        assert parent is not None and record is not None, "it is a child run"
-        row = ChildRow(
-            delivery=record.delivery,
-            number=record.number,
-            workflow=record.workflow,
-            digest=record.digest,
-            result=runner.codec.encode_event(stop),
-        )
-        change = Change(parent.shelf)
-        key = (record.delivery, record.number)
-        self._put_row(change, parent, "children", key, row, self._saving(parent))
-        return change
-
-    def _put_row(
-        self,
-        change: Change,
-        runner: Runner,
-        table: TableName,
-        key: Key,
-        row: Any,
-        saving: Saving,
-    ) -> None:
-        if table == "children":
-            row = self._without_stored(change, runner, key, row)
-        data = write_row(table, row, saving)
-        if table == "run" and runner.parent is None:
-            self._book.run = data
-        else:
-            change.puts[runner.shelf.key(table, key)] = canonical(data)
-
-    def _without_stored(self, change: Change, runner: Runner, key: Any, row: ChildRow) -> ChildRow:
-        """A child run's row, without what its own rows say; with the result it needs no others."""
-        if row.result is not None:
-            change.removes += self._forget_child(runner, key)
-        elif row.saved is not None and key in runner.shelf.inner:
-            return attrs.evolve(row, saved=None)
-        return row
-
-    def _forget_child(self, runner: Runner, key: Any) -> list[str]:
-        return self._book.forget(runner.shelf, *key)
-
-    def _saving(self, runner: Runner) -> Saving:
-        if runner.saving is None:
-            offset = runner.options.wall() - runner.clock()
-            runner.saving = Saving(runner.codec, offset)
-        return runner.saving
-
     def adopt(self, runner: Runner) -> None:
         """Write down a run that is not in the store as it is: from a snapshot, or renamed.
 
         Its child runs are written down as they are, whole, and row by row when they go on.
         """
-        tables = in_rows(runner.machine.snapshot(runner.clock()))
-        saving, change = self._saving(runner), Change(runner.shelf)
-        for child in list(runner.shelf.inner):
-            self._forget_child(runner, child)
-        change.removes += runner.shelf.weights
-        for table in attrs.fields_dict(type(tables)):
-            for key, row in getattr(tables, table).items():
-                self._put_row(change, runner, table, key, row, saving)  # type: ignore[arg-type]
-        change.removes = [key for key in change.removes if key not in change.puts]
+        change = self.drafting.whole(runner)
         self._taken += 1
         self._put(change, None, 0)
-
-    def check(self, runner: Runner, events: Iterable[Event]) -> None:
-        """See to it that events can be stored, before anything is committed.
-
-        Raises:
-            StateValueError: one can't; it names the event type and the field.
-        """
-        prepared, looked_through = self._saving(runner).prepared, self._looked_through
-        prepared.clear()
-        for event in events:
-            _, data = looked_through.get(id(event), _UNSEEN)
-            prepared[id(event)] = data or runner.codec.encode_event(event)
-        self._looked_through = {}
-
-    async def look_through(self, runner: Runner, events: Iterable[Event]) -> None:
-        """Do what :meth:`check` does, in advance and a few at a time; it is next."""
-        seen: dict[int, tuple[Event | None, Any]] = {}
-        for number, event in enumerate(events, 1):
-            # With the event, so that no other can have its id.
-            seen[id(event)] = event, runner.codec.encode_event(event)
-            if not number % _ROWS_PER_TURN:
-                await cancel_shielded_checkpoint()
-        self._looked_through = seen
 
     # ---- facts ---------------------------------------------------------------------------------
 
@@ -330,7 +208,7 @@ class Scribe:
     def note(self, runner: Runner, fact: RawFact) -> None:
         """Note a fact for the next entry of the log."""
         kind, when, step, event_type, attempt, duration, error, invocation, cause = fact
-        wall, path = when + self._saving(runner).offset, runner.path
+        wall, path = when + self.drafting.saving(runner).offset, runner.path
         self._facts.append(
             HistoryFact(
                 kind, wall, step, event_type, attempt, duration, error, path, invocation, cause
@@ -362,9 +240,7 @@ class Scribe:
         await self._group.__aenter__()
         self._group.start_soon(self._work, name="scribe")
         if self._store.lease is not None:
-            self._group.start_soon(
-                self._keep_lease, self._store.lease / _RENEWALS_PER_LEASE, name="lease"
-            )
+            self._group.start_soon(self._lease.keep, self._store.lease, name="lease")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -406,7 +282,7 @@ class Scribe:
             except BaseException as error:
                 # A cancellation too: nobody cancels this but a store that does so itself.
                 self._fail(error)
-            self._lease_scope.cancel()
+            self._lease.end()
             await self.give_back()
 
     async def _store_all(self) -> None:
@@ -427,6 +303,7 @@ class Scribe:
             self._queue.clear()
             if batch:  # else the store has failed meanwhile
                 await self._store.commit([written.commit for written in batch])
+                self._lease.was_renewed()
         finally:
             self._writing = False
         self._stored += len(batch)
@@ -479,31 +356,6 @@ class Scribe:
         if self._has_some:
             self._stirred.set()
 
-    async def _keep_lease(self, interval: float) -> None:
-        """Renew the lease while nothing is committed, which would renew it too.
-
-        Shielded: a run that is being cancelled keeps its lease until it has cleaned up.
-        """
-        with self._lease_scope:
-            while self._error is None:
-                stored = self._stored
-                await anyio.sleep(interval)
-                if stored == self._stored:
-                    await self._renew()
-                else:
-                    self._missed = 0
-
-    async def _renew(self) -> None:
-        """Renew the lease; a store that fails may do better next time, before the lease is over."""
-        try:
-            with anyio.CancelScope(shield=True):
-                await self._store.renew(self._book.run_id, self._book.epoch)
-            self._missed = 0
-        except (Exception, anyio.get_cancelled_exc_class()) as error:
-            self._missed += 1
-            if isinstance(error, RunLostError) or self._missed == _RENEWALS_PER_LEASE:
-                self._fail(error)
-
     def _report(self, batch: list[_Written]) -> None:
         """Tell the machines which of their commits are durable, and those who wait for it."""
         self._wake_flushing()
@@ -529,6 +381,7 @@ class Scribe:
         self._queue.clear()
         self._committed.clear()
         self._large = None
+        self._lease.end()
         self._wake_flushing()
         self._stirred.set()
         runner.machine.fail(
@@ -565,38 +418,11 @@ class Scribe:
             return
         outcome, change = runner.machine.outcome, Change(self._book.shelf)
         if outcome is not None and not self._book.completed:
-            self._describe(change, runner, outcome)
+            self.drafting.end(runner, outcome, change)
             self._book.run["active"] = runner.machine.active_time(runner.clock())
         if change.status is not None or self._facts:
             self._taken += 1
             self._put(change, None, 0)
-
-    def _describe(self, change: Change, runner: Runner, outcome: Outcome) -> None:
-        if outcome.kind == "failed" and outcome.error is not None:
-            change.status = "failed"
-            change.note = _in_words(outcome.error)
-        elif outcome.kind == "suspended":
-            change.status = "suspended"
-            change.note = self._questions(runner)
-        elif outcome.kind == "cancelled" and runner.cancel_asked:
-            change.status = "cancelled"
-
-    def _questions(self, runner: Runner) -> str:
-        """What a run waits for; a store that hides what it keeps does not show it here either."""
-        requests = runner.requests.kept()
-        if not requests:
-            return ""
-        if self._store.seal.cipher is not None:
-            return f"waits for {len(requests)} answer(s)"
-        return f"waits for an answer to: {'; '.join(request.prompt for request in requests)}"
-
-
-def _in_words(error: BaseException) -> str:
-    kind = type(error).__qualname__
-    try:
-        return f"{kind}: {error}"
-    except Exception:  # a user's __str__ must not stand in the way of the end
-        return kind
 
 
 def _as_store_error(error: BaseException) -> StoreError:
