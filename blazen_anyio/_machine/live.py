@@ -1,8 +1,8 @@
 """The machine's live objects: what the rows of a run look like while it runs.
 
 They are mutable and refer to each other directly, so that a hop costs no look-up. Each knows its
-row; a snapshot is nothing but all the rows. A *record* is an event with its place in the run; a
-*delivery* is that event on its way to one step, from the commit that emitted it until it is
+row; a snapshot says nothing but what all the rows say. A *record* is an event with its place in the
+run; a *delivery* is that event on its way to one step, from the commit that emitted it until it is
 handled.
 """
 

@@ -14,8 +14,7 @@ The rules, each at home in its module: dispatch (first come, first served, withi
 ledger (what a commit changes, and the gate). Here are the rules of a run as a whole:
 
 * An attempt takes effect when it is reported as succeeded, with all that it returned, sent and
-  wrote,
-  in one commit; or not at all.
+  wrote, in one commit; or not at all.
 * The first committed stop event ends the run. What is still running is to be cancelled; what comes
   of it is discarded.
 * A run that fails, is cancelled or is suspended keeps everything that was not handled, in flight

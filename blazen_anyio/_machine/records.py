@@ -1,9 +1,12 @@
 """The machine's live state as rows, and one committed change of it.
 
-The rows *are* the snapshot: :class:`Tables` holds all that a run needs to go on. A :class:`Delta`
-is what one commit changed: rows put and keys removed. It is a record of facts and never "replay
-this input", so it stays true when the code changes. Applying the deltas in order to empty tables
-gives the tables of the machine (a property test holds us to it).
+A row is what has to be known of one live object, and all rows are what a run needs to go on. A
+store has them row by row, by key: :class:`Tables`. A snapshot has the same column by column: see
+``sheets``, which turns one into the other.
+
+A :class:`Delta` is what one commit changed: rows put and keys removed. It is a record of facts and
+never "replay this input", so it stays true when the code changes. Applying the deltas in order to
+empty tables gives the tables of the machine (a property test holds us to it).
 
 Times in rows are the machine's; who writes them out turns them into wall-clock time.
 Counts are not stored: they are recounted from the rows on load. Rows are not changed once made;
@@ -276,7 +279,7 @@ class StateRow:
 
 @attrs.define(kw_only=True)
 class Tables:
-    """All the rows of a run: its snapshot."""
+    """All the rows of a run, by key."""
 
     run: dict[int, RunRow] = attrs.field(factory=dict[int, RunRow])
     events: dict[int, EventRow] = attrs.field(factory=dict[int, EventRow])

@@ -2,7 +2,7 @@
 
 A sheet has a list for each field of its row, and in it a value per row. Ten thousand queued events
 are twenty lists instead of twenty thousand rows, and lists are made, checked and written at the
-speed of C. A row and a line of a sheet say the same; only where a row has a tuple of numbers, and
+speed of C. A line of a sheet says what a row says; only where a row has a tuple of numbers, and
 each row of the table has one number in it, the line has the number itself.
 """
 
@@ -57,7 +57,6 @@ KEYS: dict[str, tuple[str, ...]] = {
     "state": ("key",),
 }
 """The fields that make the key of a row. The one row about the run has key 0."""
-
 
 _TUPLES = frozenset({"events", "path"})
 """The fields that are tuples of numbers."""

@@ -3,8 +3,9 @@
 A table is an object of its columns, each a list with a value per row, and a column in which all
 have the default is left out: ``{"id": [1, 2], "order": [1, 2], "step": ["work", "work"]}``. One
 without rows has no columns. That is shorter than rows, and written, checked and read column by
-column, at the speed of C. A table may also be a list of rows, as a store has them: they are put
-into columns first. Errors name the row and its column in either case: ``$.deliveries[1].step``.
+column, at the speed of C. A document has some of its columns in short; see ``short``. A table may
+also be a list of rows, as a store has them: they are put into columns first. Errors name the row
+and its column in either case: ``$.deliveries[1].step``.
 
 Reading has two passes, because the classes of events are known only when a run is resumed: the form
 of the columns is checked when a document is loaded (``check_tables``), and their values are read

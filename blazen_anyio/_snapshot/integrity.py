@@ -17,6 +17,7 @@ import attrs
 
 from .._codec import Malformed, under
 from .._machine.records import ROOT
+from .._machine.sheets import are_numbers
 from .columns import Columns, count_of
 from .rows import TABLES
 
@@ -47,7 +48,7 @@ class _Rows:
     def numbers(self, column: str) -> Iterable[int]:
         """The numbers in a column of lists, where a number may stand for a list of one."""
         values = self[column]
-        if {int}.issuperset(map(type, values)):
+        if are_numbers(values):
             return values
         return chain.from_iterable([each] if type(each) is int else each for each in values)
 

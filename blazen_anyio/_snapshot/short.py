@@ -27,7 +27,7 @@ _REPEATED = frozenset({int, str})
 def shorten(column: list[Any]) -> Any:
     """Write a column in short, if that can be.
 
-    It holds numbers, texts or something else, but nothing that equals a number and is none.
+    What is no ``int`` in it must not equal one, as ``True`` and ``1.0`` do; a form sees to that.
     """
     if len(column) < _FEW or kind_of(column[0]) not in _REPEATED:
         return column
