@@ -148,7 +148,7 @@ class Handling:
             self._life.tell_step("step_cancelled", delivery, now, at_once=True)
             self._discard(delivery, now)
             return
-        if self._ledger.plan.timeout is not None:
+        if ledger.plan.timeout is not None:
             self._life.account(now)
         if (
             outputs is None

@@ -106,7 +106,7 @@ class Restored:
 
 def _events_of(deliveries: Sheet) -> list[int]:
     events = deliveries["events"]
-    return events if are_numbers(events) else [sum(each) * (len(each) == 1) for each in events]
+    return events if are_numbers(events) else [each[0] if len(each) == 1 else 0 for each in events]
 
 
 def stretches(sheets: Sheets, events: list[int]) -> Iterator[list[int]]:
@@ -121,12 +121,12 @@ def stretches(sheets: Sheets, events: list[int]) -> Iterator[list[int]]:
         each other in the queue.
     """
     sheet = sheets["deliveries"]
-    is_known = (_known(sheets, events) | _sharing(sheets, events)).__contains__
+    is_involved = (_involved(sheets, events) | _sharing(sheets, events)).__contains__
     queue = sorted(range(len(sheet["id"])), key=sheet["order"].__getitem__)
-    alike = list(zip(map(is_known, sheet["id"]), sheet["step"], sheet["scope"], strict=True))
-    for (known, *_), numbers in groupby(queue, alike.__getitem__):
+    alike = list(zip(map(is_involved, sheet["id"]), sheet["step"], sheet["scope"], strict=True))
+    for (involved, *_), numbers in groupby(queue, alike.__getitem__):
         stretch = list(numbers)
-        if len(stretch) > 1 and not known:
+        if len(stretch) > 1 and not involved:
             yield stretch
 
 
@@ -141,7 +141,7 @@ def _sharing(sheets: Sheets, events: list[int]) -> set[int]:
     return set(compress(sheet["id"], map(shared.__contains__, events)))
 
 
-def _known(sheets: Sheets, events: list[int]) -> set[int]:
+def _involved(sheets: Sheets, events: list[int]) -> set[int]:
     """The ids of deliveries of which there is more in the run than one event in the queue."""
     sheet = sheets["deliveries"]
     ids = sheet["id"]

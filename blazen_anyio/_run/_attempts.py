@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,7 @@ class Attempts:
         finally:
             runner.after_input()
 
-    async def look_through(self, name: str, returned: object) -> Any:
+    async def look_through(self, name: str, returned: object) -> Sequence[Event]:
         """Check what a step returned that is no event, without holding the event loop for long.
 
         Raises:
