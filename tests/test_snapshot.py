@@ -400,6 +400,8 @@ class TestContent:
             (put("deliveries", 0, "id", 40), "$.deliveries[0].id", "has not given yet"),
             (put("deliveries", 0, "scope", 5), "$.deliveries[0].scope", "no such scope"),
             (put("deliveries", 0, "events", [9]), "$.deliveries[0].events", "no such event"),
+            (put("deliveries", 0, "order", 40), "$.deliveries[0].order", "has not given yet"),
+            (put("deliveries", 0, "order", 11), "$.deliveries[0].order", "that another has, too"),
             (put("scopes", 0, "parent", 9), "$.scopes[0].parent", "no such scope"),
             (put("scopes", 0, "parent", 21), "$.scopes[0].parent", "younger than this"),
             (put("scopes", 0, "parent", 20), "$.scopes[0].parent", "younger than this"),

@@ -204,7 +204,7 @@ class TestDocuments:
         found = content()
         found["deliveries"] = {
             "id": [5],
-            "order": {"from": 0, "by": 1},
+            "order": {"from": 1, "by": 1},
             "step": {"all": "work"},
             "events": {"all": 1000},
         }

@@ -72,6 +72,7 @@ class _Known:
         self.events = set(rows("events")["id"])
         self.deliveries = set(rows("deliveries")["id"])
         self.scopes = {ROOT, *rows("scopes")["id"]}
+        self.doubled = _doubled(rows("deliveries")["order"])
         self.holders = Counter(rows("scopes")["held"])
         self.effects = set(rows("effects").pairs("delivery", "number"))
         self.children = set(rows("children").pairs("delivery", "number"))
@@ -130,6 +131,12 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             "events",
             lambda rows, known: known.events.issuperset(rows.numbers("events")),
             "no such event",
+        ),
+        _Rule("order", lambda rows, known: known.are_ids(rows["order"]), _NOT_GIVEN),
+        _Rule(
+            "order",
+            lambda rows, known: known.doubled.isdisjoint(rows["order"]),
+            "a place in the queue that another has, too",
         ),
     ),
     "scopes": (
@@ -198,6 +205,13 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         ),
     ),
 }
+
+
+def _doubled(numbers: list[int]) -> set[int]:
+    """The numbers that are there more than once."""
+    if len(set(numbers)) == len(numbers):
+        return set()
+    return {number for number, times in Counter(numbers).items() if times > 1}
 
 
 def _before(rows: _Rows) -> Iterator[tuple[int, int]]:
