@@ -17,8 +17,8 @@ class Journal:
     """Collects what changes between two commits and cuts it into a delta.
 
     Rows are made when the delta is cut, so an object touched twice costs one row, and one that came
-    and went within a commit none. Items are handed on as they are: their rows are made
-    when they are stored.
+    and went within a commit none. Items are handed on as they are: their rows are made when
+    they are stored.
     """
 
     __slots__ = ("_items", "_touched")
