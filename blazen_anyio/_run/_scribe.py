@@ -295,10 +295,11 @@ class Scribe:
                 await self._stirred.wait()
 
     async def _store_some(self, before_report: Callable[[], object] | None) -> None:
-        was_congested, self._writing = self.congested, True
+        self._writing = True
         try:
             while self._large is not None:
                 await self._write_down_large(self._large)
+            was_congested = self.congested
             batch = list(self._queue)
             self._queue.clear()
             if batch:  # else the store has failed meanwhile

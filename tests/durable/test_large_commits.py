@@ -30,6 +30,7 @@ from .stores import CopyingStore
 pytestmark = pytest.mark.anyio
 
 MANY = 1000
+MORE_THAN_ARE_QUEUED = 2500
 
 
 class Begin(StartEvent, event_type="large.Begin"):
@@ -217,3 +218,13 @@ async def test_what_is_committed_while_a_large_commit_is_written_down_comes_afte
             run = workflow.resume_from(image, "run")
             async with run:
                 assert (await run.result())[0] == 40
+
+
+async def test_a_run_goes_on_that_was_held_up_while_a_large_commit_was_written_down() -> None:
+    """Its commits fill the queue meanwhile, and are stored together with the large one."""
+    async with MemoryStore() as store:
+        with anyio.fail_after(30):
+            result = await FAN_OUT.run(
+                Begin(count=MORE_THAN_ARE_QUEUED), store=store, durability="async"
+            )
+    assert len(result) == MORE_THAN_ARE_QUEUED
