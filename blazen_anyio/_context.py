@@ -381,6 +381,11 @@ class Context:
         """Whether the attempt has neither sent nor written anything, nor looked at the state."""
         return self._outputs is None and self._state is None
 
+    @property
+    def knows_state(self) -> bool:
+        """Whether the attempt has looked at the state, or written to it."""
+        return self._state is not None
+
     def close(self) -> None:
         """The attempt is over."""
         self._closed = True

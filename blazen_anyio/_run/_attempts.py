@@ -87,15 +87,21 @@ class Attempts:
         finally:
             runner.after_input()
 
-    async def look_through(self, name: str, returned: object) -> Sequence[Event]:
+    async def look_through(
+        self, name: str, returned: object, context: Context | None
+    ) -> Sequence[Event]:
         """Check what a step returned that is no event, without holding the event loop for long.
+
+        Others run meanwhile. They must not come between what the step has read of the state and its
+        commit, so one that has is looked at in one piece; nor must they change what it returned.
 
         Raises:
             TypeError: it is neither a list nor a tuple of events.
             StateValueError: one of them can't be stored, and the run is.
         """
         events = check_returned(name, returned)
-        if self._runner.scribe is not None:
+        if self._runner.scribe is not None and (context is None or not context.knows_state):
+            events = list(events) if isinstance(events, list) else tuple(events)
             await self._runner.scribe.drafting.look_through(self._runner, events)
         return events
 

@@ -218,7 +218,7 @@ class Lane:
             else:
                 returned = await body.call((delivery.records[0].event,), context, _NO_RESOURCES)
             if returned is not None and not isinstance(returned, Event):
-                returned = await runner.attempts.look_through(body.name, returned)
+                returned = await runner.attempts.look_through(body.name, returned, context)
             if context is not None or runner.scribe is not None:
                 outputs = runner.attempts.settle(context, returned)
         except BaseException as exc:

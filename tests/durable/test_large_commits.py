@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 from unittest import mock
 
 import anyio
@@ -10,6 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from blazen_anyio import (
+    Batch,
     Context,
     Event,
     StartEvent,
@@ -171,6 +173,53 @@ async def test_a_large_fan_out_goes_on_from_every_commit(durability: str) -> Non
             run = FAN_OUT.resume_from(image, "run")
             async with run:
                 assert await run.result() == list(range(30))
+
+
+@step
+async def begin_twice(event: Begin) -> tuple[Spread, Spread]:
+    return Spread(event.count), Spread(event.count // 2)
+
+
+class Sum(Event, event_type="large.Sum"):
+    number: int
+
+
+@step
+async def count(events: list[Done]) -> Sum:
+    return Sum(len(events))
+
+
+@step
+async def end(events: Annotated[list[Sum], Batch(2)]) -> StopEvent:
+    return StopEvent(result=sorted(event.number for event in events))
+
+
+async def test_a_step_that_does_not_suspend_meets_no_conflict_over_a_large_fan_out() -> None:
+    """Another may read and write the same key, but not while this one is looked through."""
+
+    @step
+    async def spread(event: Spread, ctx: Context) -> list[Work]:
+        ctx.state["count"] = ctx.state.get("count", 0) + 1
+        return [Work(number) for number in range(event.count)]
+
+    workflow = Workflow("counting", [begin_twice, spread, work, count, end])
+    async with MemoryStore() as store:
+        assert await workflow.run(Begin(count=MANY), store=store) == [MANY // 2, MANY]
+
+
+async def test_a_list_that_is_changed_after_it_was_returned_is_emitted_as_it_was() -> None:
+    """By another attempt, which runs while the list of the first one is looked through."""
+    found: list[Work] = []
+
+    @step
+    async def spread(event: Spread) -> list[Work]:
+        found.clear()
+        found.extend(Work(number) for number in range(event.count))
+        return found
+
+    workflow = Workflow("shared", [begin_twice, spread, work, count, end])
+    async with MemoryStore() as store:
+        assert await workflow.run(Begin(count=MANY), store=store) == [MANY // 2, MANY]
 
 
 async def test_what_is_committed_while_a_large_commit_is_written_down_comes_after_it() -> None:
