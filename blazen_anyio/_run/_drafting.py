@@ -71,18 +71,24 @@ class Drafting:
                 await cancel_shielded_checkpoint()
         self._looked_through = seen
 
-    def forget_checked(self, runner: Runner) -> None:
-        """What was checked is committed and drafted.
+    def forget_checked(self, runner: Runner, *, is_needed: bool) -> None:
+        """What was checked is committed. It was known by the ids of objects, which may be gone.
 
-        It was known by the ids of objects, which may be gone by now.
+        Args:
+            runner: of the run.
+            is_needed: some of it is not drafted yet, and keeps what was written then.
         """
-        self.saving(runner).prepared.clear()
+        saving = self.saving(runner)
+        if not is_needed:
+            saving.prepared.clear()
+        elif saving.prepared:
+            runner.saving = attrs.evolve(saving, prepared={})
 
     # ---- the commit ----------------------------------------------------------------------------
 
-    def change(self, runner: Runner, delta: Delta) -> Change:
+    def change(self, runner: Runner, delta: Delta, saving: Saving) -> Change:
         """Draft what a machine has committed, but for the items in it."""
-        change, saving = Change(runner.shelf), self.saving(runner)
+        change = Change(runner.shelf)
         if delta.stop is not None and runner.parent is None:
             self._book.completed, self._book.run = True, {}
             change.status, change.clears = "completed", True
@@ -101,19 +107,13 @@ class Drafting:
             change.status = "running"
         return change
 
-    def items(self, runner: Runner, delta: Delta, change: Change) -> Iterator[None]:
+    def add_items(
+        self, runner: Runner, delta: Delta, change: Change, saving: Saving
+    ) -> Iterator[None]:
         """Add the rows of the items in what was committed; at each step a turn for others is due.
 
         ``change`` is the next to be stored, and none is written before; see :meth:`Book.put`.
         """
-        saving = self.saving(runner)
-        # A copy: what was checked is forgotten before all of them are written down.
-        saving = attrs.evolve(saving, prepared=dict(saving.prepared))
-        return self._add_items(runner, delta, change, saving)
-
-    def _add_items(
-        self, runner: Runner, delta: Delta, change: Change, saving: Saving
-    ) -> Iterator[None]:
         rows = chain.from_iterable(items.rows() for items in delta.items)
         for number, (table, key, row) in enumerate(rows, 1):
             text = canonical(write_row(table, row, saving))

@@ -8,7 +8,7 @@ effects of a commit back until then; with ``"async"`` they are not waited for be
 
 What comes in large numbers, the items of a fan-out, is written down by whoever stores it, a few at
 a time, so that the event loop is not held meanwhile; what is committed after it waits for its turn,
-and is written down then. How it is written down is the business of ``_drafting``.
+and is written down then, as it was checked before. How is the business of ``_drafting``.
 
 Whoever stores is shielded: what was committed is stored even if the run is being cancelled. If the
 store fails, the run fails with its error and nothing more is stored; what was stored can be
@@ -27,6 +27,7 @@ from anyio.lowlevel import cancel_shielded_checkpoint
 
 from .._exceptions import RunLostError, StateValueError, StoreError
 from .._machine import Delta, RawFact
+from .._snapshot import Saving
 from .._store import Commit, HistoryFact, Store
 from ._book import Book, Change
 from ._drafting import Drafting
@@ -49,10 +50,19 @@ _MOST_QUEUED = 1000
 
 @attrs.frozen(eq=False, repr=False)
 class _Committed:
-    """What a machine has committed and nobody has written down."""
+    """What a machine has committed and nobody has written down.
+
+    Attributes:
+        runner: whose commit it is.
+        delta: what it changes.
+        saving: with what was written in advance of its events, which may be changed by now.
+        facts: what had happened until then.
+    """
 
     runner: Runner
     delta: Delta
+    saving: Saving
+    facts: list[HistoryFact]
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -68,8 +78,7 @@ class _Written:
 class _Large:
     """A change with many rows that are still to be written down, part by part."""
 
-    runner: Runner
-    sequence: int
+    committed: _Committed
     change: Change
     parts: Iterator[None]
 
@@ -132,15 +141,27 @@ class Scribe:
 
     def take(self, runner: Runner) -> None:
         """Write down what a machine has committed, and queue it."""
-        deltas = runner.machine.deltas
+        deltas, saving = runner.machine.deltas, self.drafting.saving(runner)
         while deltas:
             self._taken += 1
             delta = deltas.popleft()
             if delta.stop is not None and runner.parent is None:
                 self._completed_by = self._taken
-            self._committed.append(_Committed(runner, delta))
+            facts = self._facts_of(runner, delta)
+            self._committed.append(_Committed(runner, delta, saving, facts))
         self._write_down()
-        self.drafting.forget_checked(runner)
+        self.drafting.forget_checked(runner, is_needed=self._large is not None)
+
+    def _facts_of(self, runner: Runner, delta: Delta) -> list[HistoryFact]:
+        """Take what is told with a commit: what had happened, and what it makes true."""
+        if self.keeps_log:
+            for fact in delta.facts:
+                self.note(runner, fact)
+        return self._take_facts()
+
+    def _take_facts(self) -> list[HistoryFact]:
+        facts, self._facts = self._facts, []
+        return facts
 
     def _write_down(self) -> None:
         """Write down what was committed, in order, as far as it takes no time."""
@@ -154,17 +175,14 @@ class Scribe:
                 self._fail(error)
 
     def _write_down_one(self, committed: _Committed) -> None:
-        runner, delta = committed.runner, committed.delta
-        if self.keeps_log:
-            for fact in delta.facts:
-                self.note(runner, fact)
-        change = self.drafting.change(runner, delta)
+        runner, delta, saving = committed.runner, committed.delta, committed.saving
+        change = self.drafting.change(runner, delta, saving)
         if delta.items and delta.stop is None:
-            parts = self.drafting.items(runner, delta, change)
-            self._large = _Large(runner, delta.sequence, change, parts)
+            parts = self.drafting.add_items(runner, delta, change, saving)
+            self._large = _Large(committed, change, parts)
             self.stir()
         else:
-            self._put(change, runner, delta.sequence)
+            self._put(change, runner, delta.sequence, committed.facts)
 
     async def _write_down_large(self, large: _Large) -> None:
         """Write down many rows, and what was committed meanwhile."""
@@ -172,8 +190,8 @@ class Scribe:
             await cancel_shielded_checkpoint()
             if self._large is not large:
                 return  # the store has failed meanwhile
-        self._large = None
-        self._put(large.change, large.runner, large.sequence)
+        committed, self._large = large.committed, None
+        self._put(large.change, committed.runner, committed.delta.sequence, committed.facts)
         self._write_down()
 
     @property
@@ -181,9 +199,10 @@ class Scribe:
         """Whether the store is so far behind that nothing more is to be begun meanwhile."""
         return len(self._queue) + len(self._committed) >= _MOST_QUEUED
 
-    def _put(self, change: Change, runner: Runner | None, sequence: int) -> None:
+    def _put(
+        self, change: Change, runner: Runner | None, sequence: int, facts: list[HistoryFact]
+    ) -> None:
         assert self.root is not None, "nothing is stored before there is a runner"
-        facts, self._facts = self._facts, []
         commit = self._book.write(change, facts, self.root.options.wall())
         self._queue.append(_Written(commit, runner, sequence))
         if not self._deferring:
@@ -196,7 +215,7 @@ class Scribe:
         """
         change = self.drafting.whole(runner)
         self._taken += 1
-        self._put(change, None, 0)
+        self._put(change, None, 0, self._take_facts())
 
     # ---- facts ---------------------------------------------------------------------------------
 
@@ -423,7 +442,7 @@ class Scribe:
             self._book.run["active"] = runner.machine.active_time(runner.clock())
         if change.status is not None or self._facts:
             self._taken += 1
-            self._put(change, None, 0)
+            self._put(change, None, 0, self._take_facts())
 
 
 def _as_store_error(error: BaseException) -> StoreError:

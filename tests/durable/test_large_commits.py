@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from unittest import mock
 
 import anyio
@@ -267,6 +267,48 @@ async def test_what_is_committed_while_a_large_commit_is_written_down_comes_afte
             run = workflow.resume_from(image, "run")
             async with run:
                 assert (await run.result())[0] == 40
+
+
+class Carry(Event, event_type="large.Carry"):
+    number: int
+    data: dict[str, Any]
+
+
+@step
+async def start_beside(event: Begin) -> tuple[Spread, Carry]:
+    return Spread(event.count), Carry(0, {})
+
+
+@step
+async def spread_beside(event: Spread) -> list[Work]:
+    return [Work(number) for number in range(event.count)]
+
+
+@step
+async def carry(event: Carry) -> Carry | None:
+    event.data["client"] = object()
+    await anyio.lowlevel.checkpoint()
+    return Carry(event.number + 1, {}) if event.number < 20 else None
+
+
+BESIDE = Workflow("carrying", [start_beside, spread_beside, carry, work, gather])
+
+
+async def test_what_waits_for_a_large_commit_is_written_down_as_it_was_committed() -> None:
+    """Its step has it by then, and may do with it what it likes."""
+    async with MemoryStore() as store:
+        result = await BESIDE.run(Begin(count=500), store=store, durability="async")
+    assert len(result) == 500
+
+
+async def test_the_log_tells_with_each_commit_what_it_made_true() -> None:
+    """Not with the large one what was committed while it was written down."""
+    async with MemoryStore(keep_log=True) as store:
+        await BESIDE.run(Begin(count=500), run_id="run", store=store, durability="async")
+        history = await store.history("run")
+    for entry in history[:-1]:
+        completed = [fact for fact in entry.facts if fact.kind == "step_completed"]
+        assert len(completed) <= 1
 
 
 async def test_a_run_goes_on_that_was_held_up_while_a_large_commit_was_written_down() -> None:
