@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from snapshot_runs import read_rows, sealed, snapshot, tables
 from test_snapshot import same_rows
 
-from blazen_anyio._codec import Malformed
+from blazen_anyio._codec import Malformed, escape_text
 from blazen_anyio._events import InputRequestEvent
 from blazen_anyio._exceptions import SnapshotError
 from blazen_anyio._machine.records import (
     DeliveryRow,
     EventRow,
+    MemoRow,
     RequestRow,
     RunRow,
     StateRow,
@@ -198,6 +199,19 @@ class TestDocuments:
             Snapshot.from_json(sealed(found))
         assert caught.value.path == f"$.{table}{path}"
         assert message in str(caught.value)
+
+    def test_text_in_short_is_read_once(self) -> None:
+        """Else a long one and many rows take a copy of it for each of them."""
+        rows = many()
+        for number in rows.deliveries:
+            rows.memos[number, "name"] = MemoRow(delivery=number, name="name", value=1)
+        document = json.loads(snapshot(rows).to_json())
+        found = {name: part for name, part in document.items() if name not in HEADER}
+        found["memos"]["name"] = {"all": escape_text("\ud800")}
+        read = read_rows(Snapshot.from_json(sealed(found)))
+        names = [row.name for row in read.memos.values()]
+        assert len(names) == COUNT
+        assert len(set(map(id, names))) == 1
 
     def test_that_ask_for_more_rows_than_they_list_are_small(self) -> None:
         """The number of rows is that of a list, so a huge run takes a huge document."""

@@ -153,7 +153,8 @@ def _one_of(*allowed: str | None) -> Form:
 
 
 _COUNT = Form("a whole number from 0", _is_count, all_fit=_all_counts)
-_TEXT = Form("text", _is_text, _write_text, _read_text, all_fit=_all_text)
+# Text may be in short: read once for each row, a little document could take hours and gigabytes.
+_TEXT = Form("text", _is_text, _write_text, _read_text, all_fit=_all_text, repeats=True)
 _FLAG = Form("true or false", lambda data: type(data) is bool)
 _SECONDS = Form("a number of seconds", _is_seconds, _write_seconds)
 _TIME = Form(
@@ -170,6 +171,7 @@ _SLOT = Form(
     lambda data: _is_count(data) or _is_text(data),
     _write_slot,
     _read_slot,
+    repeats=True,
 )
 _EVENT = EventForm("an event", is_event_data, _write_event, _read_event, True)
 _REQUEST = Form("an event", is_event_data, _write_event, _read_request, True)
@@ -180,7 +182,7 @@ NAME = Form(
 )
 """Of a step, which may have been renamed."""
 
-WORKFLOW = Form("the name of a workflow", _is_text, _write_text, _read_name)
+WORKFLOW = Form("the name of a workflow", _is_text, _write_text, _read_name, repeats=True)
 """Of a child run's workflow, which may have been renamed."""
 
 CHILD = Form("a child run, or null", lambda data: data is None or kind_of(data) is dict)
