@@ -21,13 +21,11 @@ class Lease:
     Args:
         store: where the run is.
         book: what the store holds of it.
-        fail: told why the lease is lost.
     """
 
-    def __init__(self, store: Store, book: Book, fail: Callable[[BaseException], object]) -> None:
+    def __init__(self, store: Store, book: Book) -> None:
         self._store = store
         self._book = book
-        self._fail = fail
         self._is_renewed = False
         self._missed = 0
         self._scope = anyio.CancelScope(shield=True)
@@ -40,10 +38,14 @@ class Lease:
         """Renew the lease no longer."""
         self._scope.cancel()
 
-    async def keep(self, seconds: float) -> None:
-        """Renew a lease of so many seconds while nothing is committed.
+    async def keep(self, seconds: float, fail: Callable[[BaseException], object]) -> None:
+        """Renew a lease while nothing is committed.
 
         Shielded: a run that is being cancelled keeps its lease until it has cleaned up.
+
+        Args:
+            seconds: for how long the store grants it.
+            fail: told why the lease is lost.
         """
         with self._scope:
             while True:
@@ -52,9 +54,9 @@ class Lease:
                 if self._is_renewed:
                     self._missed = 0
                 else:
-                    await self._renew()
+                    await self._renew(fail)
 
-    async def _renew(self) -> None:
+    async def _renew(self, fail: Callable[[BaseException], object]) -> None:
         """Renew the lease; a store that fails may do better next time, before the lease is over."""
         try:
             with anyio.CancelScope(shield=True):
@@ -63,4 +65,4 @@ class Lease:
         except (Exception, anyio.get_cancelled_exc_class()) as error:
             self._missed += 1
             if isinstance(error, RunLostError) or self._missed == _RENEWALS_PER_LEASE:
-                self._fail(error)
+                fail(error)

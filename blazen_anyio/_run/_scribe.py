@@ -130,7 +130,7 @@ class Scribe:
         self._flushing: list[anyio.Event] = []
         self._deferring = False
         self._group: TaskGroup | None = None
-        self._lease = Lease(store, book, self._fail)
+        self._lease = Lease(store, book)
 
     @property
     def shelf(self) -> Shelf:
@@ -259,7 +259,7 @@ class Scribe:
         await self._group.__aenter__()
         self._group.start_soon(self._work, name="scribe")
         if self._store.lease is not None:
-            self._group.start_soon(self._lease.keep, self._store.lease, name="lease")
+            self._group.start_soon(self._lease.keep, self._store.lease, self._fail, name="lease")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
