@@ -207,7 +207,8 @@ class Handling:
             self._tell_passed_on(delivery, event, note, now)
         if route.straight is not None:
             ledger.pass_on(delivery, event, route.straight)
-        elif gather is not None and scope is not None:
+        else:
+            assert gather is not None and scope is not None, "else it was not passed on"
             ledger.pass_into(delivery, event, gather, scope)
         self._dispatch.steps[delivery.step.index].done += 1
         self._life.commit(now)
