@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from codec_values import CODEC, Box, Colour, Holding, Point, Typed
+from sheets import in_sheets
 
 from blazen_anyio._events import InputRequestEvent, StepFailed
-from blazen_anyio._machine import in_rows, in_sheets
+from blazen_anyio._machine import in_rows
 from blazen_anyio._machine.records import (
     ChildRow,
     DeliveryRow,

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from codec_values import CODEC, Holding, Opaque, Typed, values
 from hypothesis import given
+from sheets import in_sheets
 from snapshot_runs import STEPS, read_rows, sealed, snapshot, tables, write_rows
 from test_snapshot import same_rows
 
 from blazen_anyio._codec import Codec, canonical, canonical_in_pieces, writing
 from blazen_anyio._events import InputRequestEvent
 from blazen_anyio._exceptions import SnapshotError, StateValueError
-from blazen_anyio._machine import in_sheets
 from blazen_anyio._machine.records import (
     DeliveryRow,
     EventRow,

@@ -6,7 +6,7 @@ from .machine import Machine
 from .outcome import Cancel, Offer, Order, Outcome, Outputs, Show, emitted
 from .plan import Mode, Plan, Route, StepPlan
 from .records import ROOT, Delta, Tables
-from .sheets import Sheet, Sheets, in_rows, in_sheets
+from .sheets import Sheet, Sheets, in_rows
 
 __all__ = [
     "ROOT",
@@ -36,5 +36,4 @@ __all__ = [
     "both",
     "emitted",
     "in_rows",
-    "in_sheets",
 ]

@@ -191,7 +191,7 @@ class Handling:
         route = ledger.plan.routes.get(type(event))
         if (
             route is None  # the first of its type; the general way finds it
-            or delivery.effects is not None
+            or delivery.effects is not None  # has_early_effects, without the call
             or delivery.children is not None
             or delivery.step.generates
         ):

@@ -162,18 +162,11 @@ class Ledger:
         if not record.holders:
             self.forget_record(record)
 
-    def deliver(
-        self,
-        step: StepPlan,
-        records: tuple[Record, ...],
-        scope: Scope,
-        branch: int,
-        recoveries: int,
-    ) -> Delivery:
-        """Put events on their way to one step, within a scope."""
-        for record in records:
-            record.holders += 1
-        return self.deliver_joined(step, records, scope, branch, recoveries)
+    def deliver(self, step: StepPlan, record: Record) -> Delivery:
+        """Put an event on its way to one step, in its place in the run."""
+        record.holders += 1
+        scope, branch, recoveries = record.scope, record.branch, record.recoveries
+        return self.deliver_joined(step, (record,), scope, branch, recoveries)
 
     def deliver_joined(
         self,
@@ -183,7 +176,7 @@ class Ledger:
         branch: int,
         recoveries: int,
     ) -> Delivery:
-        """Like :meth:`deliver`, of records that keep the hold that a join had on them."""
+        """Put events on their way to one step that a join was holding, and still does."""
         number = self.next_id
         self.next_id = number + 1
         delivery = Delivery(number, step, records, scope, branch, recoveries)

@@ -108,9 +108,8 @@ class Route:
 
     Attributes:
         steps: the accepting steps in the order of the workflow's list.
-        simple: the one accepting step, if there is exactly one and it takes each event by itself;
+        straight: the one step that an event goes to by itself, if nothing else can follow from it;
             the common case, decided once instead of per event.
-        straight: the one step that an event goes to by itself, if nothing else can follow from it.
         gathered: the one gather of all that an event goes to, likewise.
         anywhere: some step takes it in any scope, whichever it is; what only gathers accept needs a
             fan-out, and a failure may be of a step that no error step is for.
@@ -119,7 +118,6 @@ class Route:
     """
 
     steps: tuple[StepPlan, ...]
-    simple: StepPlan | None
     straight: StepPlan | None
     gathered: StepPlan | None
     anywhere: bool
@@ -167,9 +165,6 @@ class Plan:
 
     def _find_route(self, kind: type[Event], name: str) -> Route:
         steps = tuple(step for step in self.steps if step.takes(kind, name))
-        alone = steps[0] if len(steps) == 1 and steps[0].mode is Mode.EACH else None
-        if alone is not None and alone.for_steps is not None:
-            alone = None  # not for every failure
         awaited = any(issubclass(kind, waited) for step in self.steps for waited in step.waits)
         stop = issubclass(kind, StopEvent)
         anywhere = (
@@ -187,7 +182,6 @@ class Plan:
             only = None
         return Route(
             steps=steps,
-            simple=None if awaited or stop else alone,
             straight=only if only is not None and only.mode is Mode.EACH else None,
             gathered=only if only is not None and _gathers_all(only) else None,
             anywhere=anywhere,

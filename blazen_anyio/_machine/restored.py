@@ -3,7 +3,7 @@
 Most of a large snapshot are events on their way to one step that nothing else in the run knows of.
 Like an item of a fan-out, each becomes a record and a delivery when it is next; until then it is a
 line of the sheets that were read. So a run goes on as soon as its snapshot is read, however much is
-queued in it. In a run that somebody stores they are made at once: each is a row.
+queued in it. In a run that keeps a journal they are made at once: it counts who needs each record.
 """
 
 from __future__ import annotations

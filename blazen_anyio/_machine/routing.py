@@ -94,7 +94,7 @@ class Routing:
             if ledger.publish is not None:
                 ledger.note_routed(event, cause)
             record = ledger.new_record(event, cause, position, scope, branch, recoveries)
-            ledger.admit(ledger.deliver(straight, (record,), scope, branch, recoveries))
+            ledger.admit(ledger.deliver(straight, record))
             return
         if route.stop:
             ledger.end(Outcome("completed", event=event))  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ class Routing:
         record = ledger.new_record(
             event, cause.id, position, cause.scope, cause.branch, cause.recoveries
         )
-        delivery = ledger.deliver(ROUTER, (record,), cause.scope, cause.branch, cause.recoveries)
+        delivery = ledger.deliver(ROUTER, record)
         ledger.put_off(delivery, due)
 
     def emit_due(self, delivery: Delivery) -> None:
@@ -214,9 +214,6 @@ class Routing:
     def _route(self, record: Record, route: Route) -> None:
         if self._ledger.publish is not None:
             self._ledger.note_routed(record.event, record.cause)
-        if route.simple is not None:
-            self._deliver(route.simple, record)
-            return
         self._hand(record, route.steps)
         if route.awaited:
             self._post(record)
@@ -229,7 +226,7 @@ class Routing:
             if step.for_steps is not None and not wants(step, record.event):
                 continue
             if step.mode is Mode.EACH:
-                self._deliver(step, record)
+                self._ledger.admit(self._ledger.deliver(step, record))
             elif step.mode is Mode.GATHER:
                 scope = record.scope.joined_by(step.index)
                 if scope is not None and self._scopes.gather(step, scope, record):
@@ -240,11 +237,6 @@ class Routing:
                 self._scopes.pair(step, record)
         for scope in full:
             self._scopes.close(scope)
-
-    def _deliver(self, step: StepPlan, record: Record) -> None:
-        ledger = self._ledger
-        delivery = ledger.deliver(step, (record,), record.scope, record.branch, record.recoveries)
-        ledger.admit(delivery)
 
     def _post(self, record: Record) -> None:
         """Put an event that steps may wait for into the mailbox and offer it to those that do."""

@@ -26,7 +26,6 @@ __all__ = [
     "are_numbers",
     "flat",
     "in_rows",
-    "in_sheets",
     "in_tuples",
     "rows_in",
     "sheet_of",
@@ -96,11 +95,6 @@ def in_tuples(column: list[Any]) -> list[tuple[int, ...]]:
 def flat(column: list[Any]) -> list[int]:
     """The numbers in a column of tuples, one after the other."""
     return column if are_numbers(column) else list(chain.from_iterable(column))
-
-
-def in_sheets(tables: Tables) -> Sheets:
-    """Put tables into sheets."""
-    return {name: sheet_of(row, getattr(tables, name).values()) for name, row in ROWS.items()}
 
 
 def in_rows(sheets: Sheets) -> Tables:

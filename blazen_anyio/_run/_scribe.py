@@ -208,14 +208,18 @@ class Scribe:
         if not self._deferring:
             self._stirred.set()
 
+    def _put_own(self, change: Change) -> None:
+        """Queue what no machine has committed."""
+        self._taken += 1
+        self._put(change, None, 0, self._take_facts())
+
     def adopt(self, runner: Runner) -> None:
         """Write down a run that is not in the store as it is: from a snapshot, or renamed.
 
         Its child runs are written down as they are, whole, and row by row when they go on.
         """
         change = self.drafting.whole(runner)
-        self._taken += 1
-        self._put(change, None, 0, self._take_facts())
+        self._put_own(change)
 
     # ---- facts ---------------------------------------------------------------------------------
 
@@ -441,8 +445,7 @@ class Scribe:
             self.drafting.end(runner, outcome, change)
             self._book.run["active"] = runner.machine.active_time(runner.clock())
         if change.status is not None or self._facts:
-            self._taken += 1
-            self._put(change, None, 0, self._take_facts())
+            self._put_own(change)
 
 
 def _as_store_error(error: BaseException) -> StoreError:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
+from sheets import in_sheets
 
 from blazen_anyio._events import Event, InputRequestEvent
 from blazen_anyio._machine import (
@@ -28,7 +29,6 @@ from blazen_anyio._machine import (
     StepPlan,
     Tables,
     in_rows,
-    in_sheets,
 )
 
 __all__ = ["Boom", "Done", "Draft", "Driver", "Go", "Note", "Other", "Work", "make_plan", "step"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from blazen_anyio._machine import Machine, Tables, in_sheets
+from sheets import in_sheets
+
+from blazen_anyio._machine import Machine, Tables
 from blazen_anyio._machine.dispatch import Dispatch
 from blazen_anyio._machine.live import Delivery, Scope
 from blazen_anyio._machine.suspects import Suspects

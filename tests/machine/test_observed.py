@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
+from sheets import in_sheets
 
 from blazen_anyio import Event, Gather, StartEvent, StopEvent, Workflow, step
-from blazen_anyio._machine import Delivery, Machine, Tables, in_rows, in_sheets
+from blazen_anyio._machine import Delivery, Machine, Tables, in_rows
 
 
 class Item(Event, event_type="machine.observed.Item"):
